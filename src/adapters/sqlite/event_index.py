@@ -1,0 +1,183 @@
+"""The read model of events: a row and its words each, searched with FTS5."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from ...domain.entry import Stream, UnreadableEntry
+from ...domain.event import EventFilter, OperationalEvent, RecordedEvent
+from ...domain.summary import EventSummary
+from ...domain.words import TextQuery
+from .journal import SqliteJournal
+from .reader import Reader, Row
+from .writer import GroupCommit, Writer
+
+PAGE = 512
+
+_CHECKPOINT = "SELECT checkpoint FROM fold WHERE name = 'event_index'"
+_COLUMNS = "number, ts, level, type, service, message, meta"
+
+
+class SqliteEventIndex:
+    """Answers from the index up to its checkpoint, and from the journal's tail behind it."""
+
+    def __init__(self, journal: SqliteJournal, writer: Writer, reader: Reader) -> None:
+        """Index what `journal` holds."""
+        self._journal = journal
+        self._writer = writer
+        self._reader = reader
+
+    async def checkpoint(self) -> int:
+        """See `EventIndex.checkpoint`."""
+        return int(await self._reader.fetch_value(_CHECKPOINT))
+
+    async def add(self, events: Sequence[RecordedEvent], checkpoint: int, expected: int) -> bool:
+        """See `EventIndex.add`."""
+        job = partial(_add, rows=[_row(e) for e in events], checkpoint=checkpoint, expected=expected)
+        return await self._writer.submit_in_background(job)
+
+    async def clear(self) -> None:
+        """See `EventIndex.clear`."""
+        await self._writer.submit_in_background(_clear)
+
+    async def search(
+        self, wanted: EventFilter, limit: int, before: int | None = None
+    ) -> list[RecordedEvent]:
+        """See `EventIndex.search`."""
+        checkpoint = await self.checkpoint()
+        found = await self._tail(wanted, checkpoint, before)
+        found = found[: -limit - 1 : -1]
+        if len(found) < limit:
+            upto = checkpoint if before is None else min(checkpoint, before - 1)
+            found += await self._search_indexed(wanted, limit - len(found), upto)
+        return found
+
+    async def _tail(
+        self, wanted: EventFilter, after: int, before: int | None = None
+    ) -> list[RecordedEvent]:
+        """The events after the checkpoint that the filter wants, oldest first."""
+        found = []
+        until = None if before is None else before - 1
+        async for page in self._journal.read(Stream.EVENTS, after, until):
+            for recorded in page:
+                try:
+                    entry = recorded.entry
+                except UnreadableEntry:
+                    continue
+                if isinstance(entry, OperationalEvent) and wanted.wants(entry):
+                    found.append(RecordedEvent(recorded.number, entry))
+        return found
+
+    async def _search_indexed(
+        self, wanted: EventFilter, limit: int, upto: int
+    ) -> list[RecordedEvent]:
+        where, parameters = _conditions(wanted, upto)
+        sql = f"SELECT {_COLUMNS} FROM event WHERE {where} ORDER BY number DESC LIMIT ?"  # noqa: S608
+        return [_event(row) for row in await self._reader.fetch(sql, (*parameters, limit))]
+
+    async def get(self, id: int) -> RecordedEvent | None:
+        """See `EventIndex.get`."""
+        async for page in self._journal.read(Stream.EVENTS, id - 1, id):
+            try:
+                entry = page[0].entry
+            except UnreadableEntry:
+                return None
+            if isinstance(entry, OperationalEvent):
+                return RecordedEvent(id, entry)
+        return None
+
+    async def summarise(self, wanted: EventFilter) -> EventSummary:
+        """See `EventIndex.summarise`."""
+        checkpoint = await self.checkpoint()
+        summary = EventSummary()
+        where, parameters = _conditions(wanted, checkpoint)
+        sql = (
+            f"SELECT level, service, type, count(*) FROM event WHERE {where} "  # noqa: S608
+            "GROUP BY level, service, type"
+        )
+        for level, service, type_, count in await self._reader.fetch(sql, parameters):
+            summary.add(level, service, type_, count)
+        for recorded in await self._tail(wanted, checkpoint):
+            summary.evolve(recorded.event)
+        return summary
+
+    async def indexed(self) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
+        """See `EventIndex.indexed`."""
+        number = 0
+        sql = f"SELECT {_COLUMNS}, words FROM event WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608
+        while rows := await self._reader.fetch(sql, (number, PAGE)):
+            for *row, words in rows:
+                yield _event(tuple(row)), words.split()
+            number = rows[-1][0]
+
+    async def faults(self) -> list[str]:
+        """See `EventIndex.faults`."""
+        return await self._writer.submit_in_background(_integrity_faults)
+
+
+def _conditions(wanted: EventFilter, upto: int) -> tuple[str, list[Any]]:
+    given = {
+        "number <= ?": upto,
+        "level = ?": wanted.level,
+        "type = ?": wanted.type,
+        "service = ?": wanted.service,
+        "ts >= ?": wanted.since,
+        "ts < ?": wanted.until,
+        "number IN (SELECT rowid FROM event_words WHERE event_words MATCH ?)": (
+            None if wanted.query is None else _match(wanted.query)
+        ),
+    }
+    present = {sql: value for sql, value in given.items() if value is not None}
+    return " AND ".join(present), list(present.values())
+
+
+def _match(query: TextQuery) -> str:
+    """Words hold letters and digits only, so a quoted one is inert whatever it says."""
+    return " ".join([f'"{w}"' for w in query.wanted] + [f'"{p}"*' for p in query.prefixes])
+
+
+def _row(recorded: RecordedEvent) -> tuple[Any, ...]:
+    e = recorded.event
+    meta = msgspec.json.encode(e.meta)
+    return (recorded.id, e.ts, e.level, e.type, e.service, e.message, meta, " ".join(e.words()))
+
+
+def _event(row: Row) -> RecordedEvent:
+    number, ts, level, type_, service, message, meta = row
+    event = OperationalEvent(ts, level, type_, service, message, msgspec.json.decode(meta))
+    return RecordedEvent(number, event)
+
+
+def _add(
+    connection: GroupCommit, *, rows: Sequence[tuple[Any, ...]], checkpoint: int, expected: int
+) -> bool:
+    moved = connection.execute(
+        "UPDATE fold SET checkpoint = ? WHERE name = 'event_index' AND checkpoint = ?",
+        (checkpoint, expected),
+    )
+    if moved.rowcount == 0:
+        return False
+    connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.execute(
+        "INSERT INTO event_words(rowid, words) "
+        "SELECT number, words FROM event WHERE number > ? AND number <= ?",
+        (expected, checkpoint),
+    )
+    return True
+
+
+def _clear(connection: GroupCommit) -> None:
+    connection.execute("INSERT INTO event_words(event_words) VALUES ('delete-all')")
+    connection.execute("DELETE FROM event")
+    connection.execute("UPDATE fold SET checkpoint = 0 WHERE name = 'event_index'")
+
+
+def _integrity_faults(connection: GroupCommit) -> list[str]:
+    try:
+        connection.execute("INSERT INTO event_words(event_words, rank) VALUES('integrity-check', 1)")
+    except sqlite3.DatabaseError as error:
+        return [f"the word index does not match the events: {error}"]
+    return []

@@ -1,0 +1,117 @@
+"""The file itself: made whole or not at all, and refused untouched where it is not ours."""
+
+import os
+import sqlite3
+import struct
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from ...application.errors import StoreUnusable
+from . import schema
+
+_MAGIC = b"SQLite format 3\0"
+_HEADER_BYTES = 100
+_QUICK_CHECK_BYTES = 64 * 1024 * 1024
+_MIN_SQLITE = (3, 37, 0)
+
+
+def uri(path: Path, mode: str) -> str:
+    """The file as an SQLite URI; `mode` is `ro` or `rw`, neither of which makes a file."""
+    return f"file:{quote(str(path.absolute()))}?mode={mode}"
+
+
+def prepare(path: Path) -> None:
+    """Leave a usable store of this version at `path`: as it is, migrated, or new.
+
+    Raises `StoreUnusable` naming the path; a file that is refused is left as it was.
+    """
+    if sqlite3.sqlite_version_info < _MIN_SQLITE:
+        raise StoreUnusable(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 is needed")
+    try:
+        if not path.exists():
+            _make(path)
+        version = _check_header(path)
+        _check_content(path)
+        _check_writable(path)
+        if version < schema.VERSION:
+            with closing(sqlite3.connect(uri(path, "rw"), uri=True)) as connection:
+                schema.migrate(connection, version)
+    except (sqlite3.Error, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StoreUnusable(f"{path}: can not be used: {reason}") from error
+
+
+def _make(path: Path) -> None:
+    """Lay the store out beside its place and link it there, so that nobody sees half of it."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    draft.touch(exist_ok=False)
+    try:
+        with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = FULL")
+            schema.create(connection)
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return
+        _sync_folder(path.parent)
+    finally:
+        draft.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check_header(path: Path) -> int:
+    """The schema version of an opsboard store, read without opening it as a database."""
+    if path.is_dir():
+        raise StoreUnusable(f"{path}: is a directory, not a file")
+    with path.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+    if not header:
+        raise StoreUnusable(f"{path}: is empty, so it is no opsboard store; remove it to start one")
+    if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+        raise StoreUnusable(f"{path}: is no opsboard store, nor any SQLite database")
+    version, application_id = struct.unpack(">I4xI", header[60:72])
+    if application_id != schema.APPLICATION_ID:
+        raise StoreUnusable(f"{path}: is an SQLite database, but no opsboard store")
+    if version > schema.VERSION:
+        raise StoreUnusable(
+            f"{path}: was written by a newer opsboard (schema {version}; "
+            f"this one knows up to {schema.VERSION})"
+        )
+    return int(version)
+
+
+def _check_content(path: Path) -> None:
+    """Refuse a damaged file before anything is written to it."""
+    with closing(sqlite3.connect(uri(path, "ro"), uri=True)) as connection:
+        try:
+            streams = connection.execute("SELECT stream, number FROM head").fetchall()
+            for stream, number in streams:
+                newest = f"SELECT max(number) FROM {stream}_entry"  # noqa: S608
+                (found,) = connection.execute(newest).fetchone()
+                if (found or 0) != number:
+                    raise StoreUnusable(
+                        f"{path}: is damaged: {stream} ends at {found or 0}, not at {number}"
+                    )
+            if path.stat().st_size <= _QUICK_CHECK_BYTES:
+                (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+                if verdict != "ok":
+                    raise StoreUnusable(f"{path}: is damaged: {' '.join(verdict.split())}")
+        except sqlite3.DatabaseError as error:
+            raise StoreUnusable(f"{path}: is damaged: {error}") from error
+
+
+def _check_writable(path: Path) -> None:
+    if not os.access(path, os.W_OK):
+        raise StoreUnusable(f"{path}: can not be written")
+    with closing(sqlite3.connect(uri(path, "rw"), uri=True, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("UPDATE store SET probe = probe")
+        connection.execute("ROLLBACK")

@@ -1,0 +1,166 @@
+"""The journal as tables, one for each stream."""
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import Any
+
+from ...application.errors import BrokenChain, IdempotencyClash
+from ...application.growth import Growth, follow
+from ...application.ports import KEY_LIFETIME_NS, Appended, Clock
+from ...domain.entry import (
+    CODEC,
+    Encoded,
+    Entry,
+    Head,
+    IdempotencyKey,
+    Recorded,
+    Stream,
+    append_to,
+    first_break,
+)
+from .reader import Reader, Row
+from .writer import GroupCommit, Writer
+
+PAGE = 256
+PAGE_OF = {Stream.SAMPLES: 8}
+
+_COLUMNS = "number, recorded_at, kind, version, payload, hash, key, fingerprint"
+
+
+class SqliteJournal:
+    """Appends through the writer, reads through a reader."""
+
+    def __init__(self, clock: Clock, writer: Writer, reader: Reader, growth: Growth) -> None:
+        """Entries are recorded at the times of `clock`; `growth` wakes those who follow."""
+        self._clock = clock
+        self._writer = writer
+        self._reader = reader
+        self._growth = growth
+
+    async def append(
+        self, stream: Stream, entries: Sequence[Entry], key: IdempotencyKey | None = None
+    ) -> Appended:
+        """See `Journal.append`."""
+        encoded = [CODEC.encode(entry) for entry in entries]
+        job = partial(
+            _append, stream=stream, encoded=encoded, now=self._clock.now(), key=key
+        )
+        return await self._writer.submit(job, sum(len(e.payload) for e in encoded))
+
+    async def restore(self, entries: Sequence[Recorded]) -> None:
+        """See `Journal.restore`."""
+        if entries:
+            await self._writer.submit(partial(_restore, entries=entries))
+
+    async def read(
+        self, stream: Stream, after: int = 0, until: int | None = None
+    ) -> AsyncIterator[Sequence[Recorded]]:
+        """See `Journal.read`."""
+        page_size = PAGE_OF.get(stream, PAGE)
+        sql = (
+            f"SELECT {_COLUMNS} FROM {stream}_entry "  # noqa: S608
+            "WHERE number > ? AND number <= ? ORDER BY number LIMIT ?"
+        )
+        last = 2**63 - 1 if until is None else until
+        while rows := await self._reader.fetch(sql, (after, last, page_size)):
+            yield [_recorded(stream, row) for row in rows]
+            after = rows[-1][0]
+            if len(rows) < page_size:
+                return
+
+    def follow(self, stream: Stream, after: int = 0) -> AsyncIterator[Sequence[Recorded]]:
+        """See `Journal.follow`."""
+        return follow(self, self._growth, stream, after)
+
+    async def head(self, stream: Stream) -> Head:
+        """See `Journal.head`."""
+        sql = "SELECT number, hash, recorded_at FROM head WHERE stream = ?"
+        return Head(*(await self._reader.fetch(sql, (stream,)))[0])
+
+
+def _recorded(stream: Stream, row: Row) -> Recorded:
+    number, recorded_at, kind, version, payload, hash_, key, fingerprint = row
+    encoded = Encoded(kind, version, payload)
+    return Recorded(stream, number, recorded_at, encoded, hash_, key, fingerprint)
+
+
+class _Tail:
+    """The end of one stream within one transaction: it gathers rows and writes them together."""
+
+    def __init__(self, connection: GroupCommit, stream: Stream) -> None:
+        sql = "SELECT number, hash, recorded_at FROM head WHERE stream = ?"
+        self.head = Head(*connection.execute(sql, (stream,)).fetchone())
+        self._connection = connection
+        self._stream = stream
+        self._added: list[Recorded] = []
+        connection.at_end.append(self._write)
+
+    @classmethod
+    def of(cls, connection: GroupCommit, stream: Stream) -> "_Tail":
+        if stream not in connection.shared:
+            connection.shared[stream] = cls(connection, stream)
+        tail: _Tail = connection.shared[stream]
+        return tail
+
+    def add(self, entries: Sequence[Recorded]) -> None:
+        if entries:
+            self._added.extend(entries)
+            newest = entries[-1]
+            self.head = Head(newest.number, newest.hash, newest.recorded_at)
+
+    def first_use(self, key: IdempotencyKey, now: int) -> range | None:
+        """The numbers that an earlier append under this key was given."""
+        sql = (
+            f"SELECT number, fingerprint FROM {self._stream}_entry "  # noqa: S608
+            "WHERE key = ? AND recorded_at > ? ORDER BY number"
+        )
+        used = self._connection.execute(sql, (key.name, now - KEY_LIFETIME_NS)).fetchall()
+        used += [(r.number, r.fingerprint) for r in self._added if r.key == key.name]
+        if not used:
+            return None
+        if used[-1][1] != key.fingerprint:
+            raise IdempotencyClash(f"the key {key.name!r} was used for something else")
+        return range(used[0][0], used[-1][0] + 1)
+
+    def _write(self) -> None:
+        if not self._added:
+            return
+        self._connection.executemany(
+            f"INSERT INTO {self._stream}_entry({_COLUMNS}) "  # noqa: S608
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            map(_row, self._added),
+        )
+        self._connection.execute(
+            "UPDATE head SET number = ?, hash = ?, recorded_at = ? WHERE stream = ?",
+            (self.head.number, self.head.hash, self.head.recorded_at, self._stream),
+        )
+
+
+def _row(r: Recorded) -> tuple[Any, ...]:
+    e = r.encoded
+    return (r.number, r.recorded_at, e.kind, e.version, e.payload, r.hash, r.key, r.fingerprint)
+
+
+def _append(
+    connection: GroupCommit,
+    *,
+    stream: Stream,
+    encoded: Sequence[Encoded],
+    now: int,
+    key: IdempotencyKey | None,
+) -> Appended:
+    tail = _Tail.of(connection, stream)
+    if key is not None and (first := tail.first_use(key, now)) is not None:
+        return Appended(first, replayed=True)
+    number = tail.head.number
+    tail.add(append_to(stream, tail.head, encoded, now, key))
+    return Appended(range(number + 1, number + 1 + len(encoded)))
+
+
+def _restore(connection: GroupCommit, *, entries: Sequence[Recorded]) -> None:
+    stream = entries[0].stream
+    tail = _Tail.of(connection, stream)
+    broken = first_break(tail.head, entries)
+    if broken is not None:
+        raise BrokenChain(f"{stream} {broken.number} does not follow the entry before it")
+    tail.add(entries)

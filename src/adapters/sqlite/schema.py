@@ -1,0 +1,76 @@
+"""What lies in the file, and how a file of an older opsboard is brought up to it."""
+
+import sqlite3
+from collections.abc import Mapping
+
+from ...domain.entry import Stream
+
+APPLICATION_ID = 0x4F505342
+VERSION = 1
+
+_STREAM = """
+CREATE TABLE {stream}_entry(
+    number INTEGER PRIMARY KEY,
+    recorded_at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    key TEXT,
+    fingerprint BLOB
+) STRICT;
+CREATE INDEX {stream}_entry_key ON {stream}_entry(key) WHERE key IS NOT NULL;
+INSERT INTO head VALUES ('{stream}', 0, zeroblob(32), 0);
+"""
+
+_CREATE = """
+CREATE TABLE store(id TEXT NOT NULL, probe INTEGER NOT NULL) STRICT;
+INSERT INTO store VALUES (lower(hex(randomblob(16))), 0);
+CREATE TABLE head(
+    stream TEXT PRIMARY KEY,
+    number INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    recorded_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE fold(
+    name TEXT PRIMARY KEY,
+    checkpoint INTEGER NOT NULL,
+    state BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE event(
+    number INTEGER PRIMARY KEY,
+    ts INTEGER NOT NULL,
+    level TEXT NOT NULL,
+    type TEXT NOT NULL,
+    service TEXT NOT NULL,
+    message TEXT NOT NULL,
+    meta BLOB NOT NULL,
+    words TEXT NOT NULL
+) STRICT;
+CREATE INDEX event_ts ON event(ts);
+CREATE INDEX event_level ON event(level);
+CREATE INDEX event_service ON event(service);
+CREATE INDEX event_type ON event(type);
+CREATE VIRTUAL TABLE event_words USING fts5(
+    words, content='event', content_rowid='number', tokenize='ascii', detail='none', columnsize=0
+);
+INSERT INTO fold VALUES ('event_index', 0, x'');
+"""
+
+MIGRATIONS: Mapping[int, str] = {}
+"""SQL that brings a file of schema version N to N + 1."""
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Lay out an empty store in an empty database, in one transaction."""
+    streams = "".join(_STREAM.format(stream=stream) for stream in Stream)
+    connection.executescript(
+        f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};"
+        f"PRAGMA user_version = {VERSION}; {_CREATE} {streams} COMMIT;"
+    )
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring a file of an older version up to this one, in one transaction."""
+    steps = "".join(MIGRATIONS[step] for step in range(version, VERSION))
+    connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")

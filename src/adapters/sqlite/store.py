@@ -1,0 +1,92 @@
+"""The store in one file: its writer, its readers, and what they serve."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+import aiosqlite
+
+from ...application.errors import StoreUnavailable, StoreUnusable
+from ...application.growth import Growth
+from ...application.ports import Clock
+from .event_index import SqliteEventIndex
+from .file import prepare, uri
+from .folds import SqliteFolds
+from .journal import SqliteJournal
+from .reader import Reader
+from .writer import GroupCommit, Writer
+
+POLL_SECONDS = 0.1
+
+
+class SqliteStore:
+    """A journal and its read models in the SQLite file at `path`; opened once in its life."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        """Cheap: nothing is touched before `opened`."""
+        self._path = path
+        self._growth = Growth()
+        self._writer = Writer(path, self._growth.notify)
+        self._for_journal, self._for_queries = Reader(), Reader()
+        self.journal = SqliteJournal(clock, self._writer, self._for_journal, self._growth)
+        self.event_index = SqliteEventIndex(self.journal, self._writer, self._for_queries)
+        self.folds = SqliteFolds(self._writer, self._for_queries)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator["SqliteStore"]:
+        """See `Store.opened`."""
+        await asyncio.to_thread(prepare, self._path)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._writing())
+            for reader in (self._for_journal, self._for_queries):
+                await stack.enter_async_context(self._reading(reader))
+            poll = asyncio.create_task(self._poll())
+            try:
+                yield self
+            finally:
+                poll.cancel()
+                with suppress(asyncio.CancelledError):
+                    await poll
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[None]:
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        running = asyncio.create_task(self._writer.run(ready))
+        try:
+            await ready
+        except StoreUnavailable as error:
+            raise StoreUnusable(f"{self._path}: can not be used: {error}") from error
+        try:
+            yield
+        finally:
+            self._writer.close()
+            await running
+
+    @asynccontextmanager
+    async def _reading(self, reader: Reader) -> AsyncIterator[None]:
+        async with aiosqlite.connect(uri(self._path, "ro"), uri=True) as database:
+            reader.attach(database)
+            try:
+                yield
+            finally:
+                reader.attach(None)
+
+    async def _poll(self) -> None:
+        """Learn of what other processes append: `data_version` changes with any commit."""
+        known = None
+        while True:
+            with suppress(StoreUnavailable):
+                version = await self._for_journal.fetch_value("PRAGMA data_version")
+                if version != known:
+                    known = version
+                    self._growth.notify()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def check_writable(self) -> None:
+        """See `Store.check_writable`."""
+        await self._writer.submit(_probe)
+
+
+def _probe(connection: GroupCommit) -> None:
+    connection.execute("UPDATE store SET probe = probe + 1")

@@ -1,0 +1,194 @@
+"""The single writer: what waits is committed together, with one hop to its thread and one fsync."""
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import aiosqlite
+
+from ...application.errors import OpsboardError, Overloaded, StoreUnavailable
+from .file import uri
+
+MAX_WAITING = 8_192
+MAX_COMMIT_BYTES = 256 * 1024
+COMMITS_PER_BACKGROUND_JOB = 32
+BUSY_SECONDS = 5.0
+
+T = TypeVar("T")
+Outcome = Any
+Job = Callable[["GroupCommit"], Outcome]
+
+
+class GroupCommit(sqlite3.Connection):
+    """A connection whose `commit` runs all `jobs` in one transaction.
+
+    `commit` is what aiosqlite sends to its thread in one hop, so a whole batch crosses once. A job
+    that raises an `OpsboardError` before it writes is refused alone; any other error ends them all.
+    """
+
+    jobs: Sequence[Job] = ()
+    outcomes: Sequence[Outcome] = ()
+    at_end: list[Callable[[], None]]
+    """What jobs of this transaction still have to write together, before it is committed."""
+    shared: dict[Any, Any]
+    """What jobs of this transaction hand to each other."""
+
+    def commit(self) -> None:
+        """Run and commit the jobs; their results or refusals are in `outcomes`."""
+        self.at_end, self.shared = [], {}
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            self.outcomes = [self._attempt(job) for job in self.jobs]
+            for write in self.at_end:
+                write()
+            self.execute("COMMIT")
+        except BaseException:
+            if self.in_transaction:
+                with suppress(sqlite3.Error):
+                    self.execute("ROLLBACK")
+            raise
+
+    def _attempt(self, job: Job) -> Outcome:
+        try:
+            return job(self)
+        except OpsboardError as refusal:
+            return refusal
+
+
+class _Waiting(NamedTuple):
+    job: Job
+    size: int
+    done: asyncio.Future[Any]
+
+
+class Writer:
+    """Queues jobs and commits them in groups.
+
+    Appends go first; a background job (indexing, saving a fold) is committed on its own when no
+    append waits, and once in a while when appends never cease.
+    """
+
+    def __init__(self, path: Path, on_commit: Callable[[], None]) -> None:
+        """Write to the file at `path`; call `on_commit` after each commit."""
+        self._path = path
+        self._on_commit = on_commit
+        self._appends: deque[_Waiting] = deque()
+        self._background: deque[_Waiting] = deque()
+        self._commits_since_background = 0
+        self._work = asyncio.Event()
+        self._connection: GroupCommit | None = None
+        self._closing = False
+
+    async def run(self, ready: asyncio.Future[None]) -> None:
+        """Open the file, then commit what is submitted until `close`; `ready` tells of the start."""
+
+        def factory(*args: Any, **kwargs: Any) -> GroupCommit:
+            self._connection = GroupCommit(*args, **kwargs)
+            return self._connection
+
+        try:
+            async with aiosqlite.connect(
+                uri(self._path, "rw"),
+                uri=True,
+                isolation_level=None,
+                factory=factory,
+                timeout=BUSY_SECONDS,
+                cached_statements=256,
+            ) as database:
+                await database.execute_fetchall("PRAGMA journal_mode = WAL")
+                await database.execute_fetchall("PRAGMA synchronous = FULL")
+                ready.set_result(None)
+                await self._commit_all(database)
+        except sqlite3.Error as error:
+            if not ready.done():
+                ready.set_exception(StoreUnavailable(str(error)))
+        finally:
+            self._refuse_rest()
+
+    async def _commit_all(self, database: aiosqlite.Connection) -> None:
+        while True:
+            if not self._appends and not self._background:
+                if self._closing:
+                    return
+                self._work.clear()
+                await self._work.wait()
+            elif self._background_is_due():
+                self._commits_since_background = 0
+                await self._commit(database, [self._background.popleft()])
+            else:
+                self._commits_since_background += 1
+                await self._commit(database, self._next_appends())
+
+    def _background_is_due(self) -> bool:
+        return bool(self._background) and (
+            not self._appends or self._commits_since_background >= COMMITS_PER_BACKGROUND_JOB
+        )
+
+    def _next_appends(self) -> list[_Waiting]:
+        batch = [self._appends.popleft()]
+        size = batch[0].size
+        while self._appends and size + self._appends[0].size <= MAX_COMMIT_BYTES:
+            batch.append(self._appends.popleft())
+            size += batch[-1].size
+        return batch
+
+    async def _commit(self, database: aiosqlite.Connection, batch: list[_Waiting]) -> None:
+        connection = self._connection
+        if connection is None:
+            raise StoreUnavailable("the store is closed")
+        connection.jobs = [waiting.job for waiting in batch]
+        try:
+            await database.commit()
+        except sqlite3.Error as error:
+            for waiting in batch:
+                _fail(waiting.done, StoreUnavailable(f"the store can not be written: {error}"))
+            return
+        for waiting, outcome in zip(batch, connection.outcomes, strict=True):
+            if isinstance(outcome, OpsboardError):
+                _fail(waiting.done, outcome)
+            elif not waiting.done.done():
+                waiting.done.set_result(outcome)
+        self._on_commit()
+
+    async def submit(self, job: Callable[[GroupCommit], T], size: int = 0) -> T:
+        """Commit the job, which writes about `size` bytes; gives its result once that is durable.
+
+        Raises `Overloaded` at once where too many wait, `StoreUnavailable` where the commit fails.
+        """
+        if len(self._appends) >= MAX_WAITING:
+            raise Overloaded("too many writes are waiting for the disk")
+        return await self._enqueue(self._appends, job, size)
+
+    async def submit_in_background(self, job: Callable[[GroupCommit], T]) -> T:
+        """Commit the job by itself when there is time for it. Raises `StoreUnavailable`."""
+        return await self._enqueue(self._background, job, 0)
+
+    async def _enqueue(
+        self, queue: deque[_Waiting], job: Callable[[GroupCommit], T], size: int
+    ) -> T:
+        if self._closing:
+            raise StoreUnavailable("the store is closed")
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        queue.append(_Waiting(job, size, done))
+        self._work.set()
+        return await done
+
+    def close(self) -> None:
+        """Take no more; `run` ends when what waits is committed."""
+        self._closing = True
+        self._work.set()
+
+    def _refuse_rest(self) -> None:
+        self._closing = True
+        for queue in (self._appends, self._background):
+            while queue:
+                _fail(queue.popleft().done, StoreUnavailable("the store is closed"))
+
+
+def _fail(done: asyncio.Future[Any], error: OpsboardError) -> None:
+    if not done.done():
+        done.set_exception(error)

@@ -1,0 +1,84 @@
+"""Whether the server can do its work, check by check."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from .errors import OpsboardError
+from .ports import Clock, Store
+from .project import EventProjection, MetricsProjection
+from .record import SampleRecorder
+
+CHECK_LIFETIME_NS = 1_000_000_000
+MAX_LAG_ENTRIES = 50_000
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One check: whether it holds, and what is to be said of it."""
+
+    ok: bool
+    detail: str
+
+
+class HealthChecks:
+    """The checks behind `/health` and `/readyz`.
+
+    A check of the store commits to the disk, so its outcome is shared for a second.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        projections: Mapping[str, MetricsProjection | EventProjection],
+        samples: SampleRecorder,
+        clock: Clock,
+    ) -> None:
+        """Check `store`, how far each projection is behind, and what `samples` had to drop."""
+        self._store = store
+        self._projections = projections
+        self._samples = samples
+        self._clock = clock
+        self._checking = asyncio.Lock()
+        self._checked_at: int | None = None
+        self._store_check = Check(False, "not checked yet")
+
+    async def store(self) -> Check:
+        """Whether the store takes a write, as of at most a second ago."""
+        async with self._checking:
+            now = self._clock.monotonic()
+            if self._checked_at is None or now - self._checked_at >= CHECK_LIFETIME_NS:
+                self._store_check = await self._check_store()
+                self._checked_at = self._clock.monotonic()
+        return self._store_check
+
+    async def _check_store(self) -> Check:
+        try:
+            await self._store.check_writable()
+        except OpsboardError as error:
+            return Check(False, str(error))
+        return Check(True, "takes writes")
+
+    async def ready(self) -> dict[str, Check]:
+        """Every check by name: the store, each projection, and the samples."""
+        checks = {"store": await self.store()}
+        for name, projection in self._projections.items():
+            checks[name] = await self._check_projection(projection)
+        dropped = self._samples.dropped
+        checks["samples"] = Check(True, f"{dropped} dropped since the start")
+        return checks
+
+    async def _check_projection(self, projection: MetricsProjection | EventProjection) -> Check:
+        try:
+            lag = await projection.lag()
+        except OpsboardError as error:
+            return Check(False, str(error))
+        said = f"{lag} entries behind the journal"
+        if projection.unreadable:
+            said += f", {projection.unreadable} unreadable"
+        return Check(lag <= MAX_LAG_ENTRIES, said)
+
+
+def all_hold(checks: Sequence[Check]) -> bool:
+    """Whether every check holds."""
+    return all(check.ok for check in checks)

@@ -1,0 +1,1 @@
+"""Values and rules: pure, without input, output or a clock."""

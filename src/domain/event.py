@@ -1,0 +1,209 @@
+"""Operational events: one thing that somebody chose to say, and the limits on saying it."""
+
+import math
+import re
+from enum import StrEnum
+from typing import Any, Self
+
+import msgspec
+
+from .instant import NS_PER_MS
+from .validation import InvalidInput, Violation
+from .words import TextQuery, texts, words
+
+DEFAULT_SERVICE = "api"
+MAX_SERVICE_LENGTH = 80
+MAX_MESSAGE_LENGTH = 1_000
+MAX_META_BYTES = 16 * 1024
+MAX_META_DEPTH = 64
+
+_TYPE = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_encode = msgspec.json.Encoder().encode
+
+
+class Level(StrEnum):
+    """How bad it is, from least to most."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARN = "WARN"
+    ERROR = "ERROR"
+    FATAL = "FATAL"
+
+
+class EventType(StrEnum):
+    """The types everybody knows; a name of one's own is a type too."""
+
+    AUDIT = "AUDIT"
+    OPS = "OPS"
+    SECURITY = "SECURITY"
+    DEPLOY = "DEPLOY"
+
+
+_LEVELS = frozenset(Level)
+
+
+class OperationalEvent(msgspec.Struct, frozen=True):
+    """What happened: `ts` in nanoseconds since 1970 (whole milliseconds), the rest as it was said.
+
+    An instance read from the journal is trusted; `say` is the way to make a new one.
+    """
+
+    ts: int
+    level: str
+    type: str
+    service: str
+    message: str
+    meta: dict[str, Any]
+
+    @classmethod
+    def say(
+        cls,
+        *,
+        ts: int,
+        level: str,
+        type: str,
+        message: str,
+        service: str = DEFAULT_SERVICE,
+        meta: dict[str, Any] | None = None,
+    ) -> Self:
+        """A new event that keeps every limit of the wire contract.
+
+        `level` in any case; `ts` is cut to whole milliseconds, so that what is shown is what is
+        kept. `type` is merged into `meta`, where one that the caller put there stays.
+        Raises `InvalidInput` that lists every rule broken.
+        """
+        meta = {} if meta is None else meta
+        upper = level.upper() if isinstance(level, str) else ""
+        violations = [
+            *_level_violations(upper),
+            *_type_violations(type),
+            *_text_violations("/service", service, MAX_SERVICE_LENGTH),
+            *_text_violations("/message", message, MAX_MESSAGE_LENGTH),
+            *_meta_violations(meta),
+        ]
+        if violations:
+            raise InvalidInput(violations)
+        return cls(
+            ts=ts - ts % NS_PER_MS,
+            level=upper,
+            type=type,
+            service=service,
+            message=message,
+            meta={"type": type, **meta},
+        )
+
+    def words(self) -> list[str]:
+        """The words that full-text search finds it by: those of the message and of all of `meta`."""
+        found = words(self.message)
+        for text in texts(self.meta):
+            found += words(text)
+        return found
+
+
+class RecordedEvent(msgspec.Struct, frozen=True):
+    """An operational event with its place in the events stream, which is its `id`: 1, 2, 3 ..."""
+
+    id: int
+    event: OperationalEvent
+
+
+class EventFilter(msgspec.Struct, frozen=True):
+    """Which events: all that is given must hold; [since, until) in ns since 1970."""
+
+    level: str | None = None
+    type: str | None = None
+    service: str | None = None
+    since: int | None = None
+    until: int | None = None
+    query: TextQuery | None = None
+
+    def wants(self, event: OperationalEvent) -> bool:
+        """Whether the event is one of them."""
+        return (
+            (self.level is None or event.level == self.level)
+            and (self.type is None or event.type == self.type)
+            and (self.service is None or event.service == self.service)
+            and (self.since is None or event.ts >= self.since)
+            and (self.until is None or event.ts < self.until)
+            and (self.query is None or self.query.matches(event.words()))
+        )
+
+
+def _level_violations(level: str) -> list[Violation]:
+    if level in _LEVELS:
+        return []
+    return [Violation("/level", f"must be one of {', '.join(Level)}, in any case")]
+
+
+def _type_violations(value: object) -> list[Violation]:
+    if isinstance(value, str) and _TYPE.fullmatch(value):
+        return []
+    detail = (
+        f"must be one of {', '.join(EventType)}, or a name of your own of 1-32 characters: "
+        "upper-case letters, digits and underscores, a letter first"
+    )
+    return [Violation("/type", detail)]
+
+
+def _text_violations(pointer: str, value: object, limit: int) -> list[Violation]:
+    if not isinstance(value, str):
+        return [Violation(pointer, "must be a string")]
+    if not 1 <= len(value) <= limit:
+        return [Violation(pointer, f"must be 1-{limit} characters, not {len(value)}")]
+    return [Violation(pointer, fault) for fault in _character_faults(value)]
+
+
+def _character_faults(value: str) -> list[str]:
+    if "\0" in value:
+        return ["must not hold the character U+0000"]
+    if not value.isascii() and _SURROGATE.search(value):
+        return ["must not hold a lone surrogate"]
+    return []
+
+
+def _meta_violations(meta: object) -> list[Violation]:
+    if not isinstance(meta, dict):
+        return [Violation("/meta", "must be an object")]
+    if not meta:
+        return []
+    violation = _first_fault_within(meta)
+    if violation is not None:
+        return [violation]
+    size = len(_encode(meta))
+    if size > MAX_META_BYTES:
+        return [Violation("/meta", f"must be at most {MAX_META_BYTES} bytes as JSON, not {size}")]
+    return []
+
+
+def _first_fault_within(meta: dict[Any, Any]) -> Violation | None:
+    """Walk without recursion: the depth is the caller's, and may be hostile."""
+    stack: list[tuple[str, Any, int]] = [("/meta", meta, 1)]
+    while stack:
+        pointer, value, depth = stack.pop()
+        if depth > MAX_META_DEPTH:
+            return Violation("/meta", f"must be nested at most {MAX_META_DEPTH} levels deep")
+        if isinstance(value, dict):
+            for key, member in value.items():
+                if not isinstance(key, str):
+                    return Violation(pointer, "must have strings as its keys")
+                if faults := _character_faults(key):
+                    return Violation(pointer, f"has a key that {faults[0]}")
+                below = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
+                stack.append((below, member, depth + 1))
+        elif isinstance(value, list):
+            stack.extend((f"{pointer}/{i}", member, depth + 1) for i, member in enumerate(value))
+        elif fault := _scalar_fault(value):
+            return Violation(pointer, fault)
+    return None
+
+
+def _scalar_fault(value: object) -> str | None:
+    if isinstance(value, str):
+        return next(iter(_character_faults(value)), None)
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "must be a finite number"
+    if value is None or isinstance(value, int):
+        return None
+    return f"must be a JSON value, not a {type(value).__name__}"

@@ -1,0 +1,30 @@
+"""How a value says what is wrong with it."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """One thing wrong with one field.
+
+    `pointer` is an RFC 6901 JSON pointer (`/meta/user`) for a body, or a parameter's name for a
+    query; `detail` says which limit was crossed.
+    """
+
+    pointer: str
+    detail: str
+
+
+class InvalidInput(ValueError):
+    """A value breaks its rules; every rule broken is listed in `violations`."""
+
+    def __init__(self, violations: Iterable[Violation]) -> None:
+        """Keep the violations, of which there is at least one."""
+        self.violations = tuple(violations)
+        super().__init__("; ".join(f"{v.pointer}: {v.detail}" for v in self.violations))
+
+    @classmethod
+    def of(cls, pointer: str, detail: str) -> "InvalidInput":
+        """One violation."""
+        return cls((Violation(pointer, detail),))
