@@ -1,1 +1,28 @@
-"""x"""
+"""opsboard: health, request latency, errors and operational events, folded from one journal."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .adapters.http.middleware import LatencyMiddleware
+    from .application.board import Opsboard
+    from .entrypoints.embedded import open_board as open
+
+__all__ = ["LatencyMiddleware", "Opsboard", "__version__", "open"]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "LatencyMiddleware": ("adapters.http.middleware", "LatencyMiddleware"),
+    "Opsboard": ("application.board", "Opsboard"),
+    "open": ("entrypoints.embedded", "open_board"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that an app which wants the middleware does not pay for the server."""
+    try:
+        module, attribute = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    return getattr(import_module(f".{module}", __name__), attribute)

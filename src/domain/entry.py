@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from .event import OperationalEvent
-from .sample import SampleBatch
+from .sample import SampleBatch, columns_of_rows
 
 GENESIS = bytes(32)
 
@@ -81,8 +81,8 @@ class Codec:
 
 
 CODEC = Codec(
-    kinds={"event": (OperationalEvent, 1), "samples": (SampleBatch, 1)},
-    upcasters={},
+    kinds={"event": (OperationalEvent, 1), "samples": (SampleBatch, 2)},
+    upcasters={("samples", 1): columns_of_rows},
 )
 
 

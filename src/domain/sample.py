@@ -1,6 +1,7 @@
 """Request samples: one served HTTP request each, and the batches in which they travel."""
 
-from typing import NamedTuple, Self
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
 
 import msgspec
 
@@ -29,25 +30,43 @@ class RequestSample(NamedTuple):
 
 
 class SampleBatch(msgspec.Struct, frozen=True):
-    """Samples as rows: (service, route, method, status code, latency in ns, end in ns)."""
+    """Samples as columns of one length: index into `series`, latency in ns, end in ns since 1970."""
 
-    rows: list[tuple[str, str, str, int, int, int]]
+    series: list[SeriesKey]
+    series_index: list[int]
+    latency_ns: list[int]
+    ended_at: list[int]
 
     @classmethod
-    def of(cls, samples: list[RequestSample]) -> Self:
+    def of(cls, samples: Sequence[RequestSample]) -> Self:
         """The batch that holds these samples, in their order."""
-        return cls([(*s.series, s.latency_ns, s.ended_at) for s in samples])
+        if not samples:
+            return cls([], [], [], [])
+        keys, latencies, ends = zip(*samples, strict=True)
+        series = list(dict.fromkeys(keys))
+        index = {key: i for i, key in enumerate(series)}
+        return cls(series, [index[key] for key in keys], list(latencies), list(ends))
 
     def by_series(self) -> dict[SeriesKey, tuple[list[int], list[int]]]:
         """Latencies and ends, in ns and in their order, of each series in the batch."""
-        columns: dict[SeriesKey, tuple[list[int], list[int]]] = {}
-        for service, route, method, status_code, latency_ns, ended_at in self.rows:
-            key = SeriesKey(service, route, method, status_code)
-            latencies, ends = columns.setdefault(key, ([], []))
+        columns: list[tuple[list[int], list[int]]] = [([], []) for _ in self.series]
+        for i, latency_ns, ended_at in zip(
+            self.series_index, self.latency_ns, self.ended_at, strict=True
+        ):
+            latencies, ends = columns[i]
             latencies.append(latency_ns)
             ends.append(ended_at)
-        return columns
+        return dict(zip(self.series, columns, strict=True))
 
     def __len__(self) -> int:
         """How many samples the batch holds."""
-        return len(self.rows)
+        return len(self.latency_ns)
+
+
+def columns_of_rows(batch: dict[str, Any]) -> dict[str, Any]:
+    """The first encoding of a batch, a row for each sample, as columns."""
+    batch_of_rows = SampleBatch.of(
+        [RequestSample(SeriesKey(*key), latency, end) for *key, latency, end in batch["rows"]]
+    )
+    built: dict[str, Any] = msgspec.to_builtins(batch_of_rows)
+    return built
