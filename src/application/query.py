@@ -1,5 +1,7 @@
 """The read side: questions, answered from folds and read models."""
 
+import msgspec
+
 from ..domain.entry import Stream, UnreadableEntry
 from ..domain.event import EventFilter, RecordedEvent
 from ..domain.instant import format_instant, parse_duration, parse_instant
@@ -7,6 +9,7 @@ from ..domain.metrics import EVERYTHING, MetricsSnapshot, RequestMetrics, Select
 from ..domain.sample import SampleBatch
 from ..domain.summary import EventSummary
 from ..domain.validation import InvalidInput
+from ..domain.words import TextQuery
 from .errors import EventNotFound, Overloaded, StoreUnavailable
 from .ports import Clock, EventIndex, Journal
 from .project import MetricsProjection
@@ -14,6 +17,13 @@ from .record import SampleRecorder
 
 DEFAULT_PAGE = 50
 MAX_PAGE = 500
+
+
+class EventPage(msgspec.Struct, frozen=True):
+    """Events, newest first; `before` is what the next page is asked with, None at the end."""
+
+    events: list[RecordedEvent]
+    before: int | None
 
 
 class EventQueries:
@@ -28,14 +38,16 @@ class EventQueries:
         wanted: EventFilter | None = None,
         limit: int = DEFAULT_PAGE,
         before: int | None = None,
-    ) -> list[RecordedEvent]:
+    ) -> EventPage:
         """At most `limit` (1-500) events, newest first, with ids below `before` where given.
 
         Raises `InvalidInput`, `StoreUnavailable`.
         """
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidInput.of("limit", f"must be 1-{MAX_PAGE}")
-        return await self._index.search(wanted or EventFilter(), limit, before)
+        found = await self._index.search(wanted or EventFilter(), limit + 1, before)
+        more = len(found) > limit
+        return EventPage(found[:limit], found[limit - 1].id if more else None)
 
     async def get(self, id: int) -> RecordedEvent:
         """The event with this id. Raises `EventNotFound`, `StoreUnavailable`."""
@@ -139,3 +151,24 @@ def window(*, since: str | None, until: str | None) -> tuple[int | None, int | N
     if start is not None and end is not None and end <= start:
         raise InvalidInput.of("until", f"must lie after since, {format_instant(start)}")
     return start, end
+
+
+def event_filter(
+    *,
+    level: str | None = None,
+    type: str | None = None,
+    service: str | None = None,
+    q: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+) -> EventFilter:
+    """The filter that a caller's words mean. Raises `InvalidInput` naming the parameters."""
+    start, end = window(since=since, until=until)
+    return EventFilter.of(
+        level=level,
+        type=type,
+        service=service,
+        since=start,
+        until=end,
+        query=None if q is None else TextQuery.parse(q),
+    )

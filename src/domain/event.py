@@ -119,6 +119,31 @@ class EventFilter(msgspec.Struct, frozen=True):
     until: int | None = None
     query: TextQuery | None = None
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        level: str | None,
+        type: str | None,
+        service: str | None,
+        since: int | None,
+        until: int | None,
+        query: TextQuery | None,
+    ) -> Self:
+        """A filter from what somebody typed; `level` in any case.
+
+        Raises `InvalidInput` naming each parameter that no event could have.
+        """
+        upper = None if level is None else level.upper()
+        violations = [
+            *([] if upper is None else _level_violations(upper, "level")),
+            *([] if type is None else _type_violations(type, "type")),
+            *([] if service is None else _text_violations("service", service, MAX_SERVICE_LENGTH)),
+        ]
+        if violations:
+            raise InvalidInput(violations)
+        return cls(upper, type, service, since, until, query)
+
     def wants(self, event: OperationalEvent) -> bool:
         """Whether the event is one of them."""
         return (
@@ -131,20 +156,20 @@ class EventFilter(msgspec.Struct, frozen=True):
         )
 
 
-def _level_violations(level: str) -> list[Violation]:
+def _level_violations(level: str, pointer: str = "/level") -> list[Violation]:
     if level in _LEVELS:
         return []
-    return [Violation("/level", f"must be one of {', '.join(Level)}, in any case")]
+    return [Violation(pointer, f"must be one of {', '.join(Level)}, in any case")]
 
 
-def _type_violations(value: object) -> list[Violation]:
+def _type_violations(value: object, pointer: str = "/type") -> list[Violation]:
     if isinstance(value, str) and _TYPE.fullmatch(value):
         return []
     detail = (
         f"must be one of {', '.join(EventType)}, or a name of your own of 1-32 characters: "
         "upper-case letters, digits and underscores, a letter first"
     )
-    return [Violation("/type", detail)]
+    return [Violation(pointer, detail)]
 
 
 def _text_violations(pointer: str, value: object, limit: int) -> list[Violation]:

@@ -1,0 +1,1 @@
+"""HTTP in and out: the middleware for any ASGI app, and opsboard's own routes on Litestar."""

@@ -1,0 +1,48 @@
+"""The ASGI app: opsboard's routes, its own latency middleware outermost."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+
+from ...application.board import Opsboard
+from .auth import Tokens
+from .event_routes import event_routes
+from .health_routes import health_routes
+from .metrics_routes import metrics_routes
+from .middleware import ASGIApp, LatencyMiddleware
+from .openapi import openapi_config
+from .page_routes import page_routes
+from .problems import problem_response
+from .security_headers import SecurityHeaders
+
+MAX_REQUEST_BODY_BYTES = 1024 * 1024
+SERVICE = "opsboard"
+
+
+def create_app(
+    board: Opsboard, *, api_token: str | None, read_token: str | None, version: str
+) -> ASGIApp:
+    """The app over `board`, which its lifespan starts and stops."""
+    tokens = Tokens(api_token, read_token)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        async with board.running():
+            yield
+
+    app = Litestar(
+        route_handlers=[
+            *page_routes(board, tokens, version),
+            *health_routes(board),
+            *metrics_routes(board, tokens),
+            *event_routes(board, tokens),
+        ],
+        lifespan=[lifespan],
+        exception_handlers={Exception: problem_response},
+        openapi_config=openapi_config(version),
+        request_max_body_size=MAX_REQUEST_BODY_BYTES,
+        logging_config=None,
+        debug=False,
+    )
+    return LatencyMiddleware(SecurityHeaders(app), service=SERVICE, to=board)

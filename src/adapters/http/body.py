@@ -1,0 +1,71 @@
+"""Request bodies, bounded in size and in time."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from .middleware import Receive
+from .problems import BodyTooLarge, BodyTooSlow, HttpError, UnsupportedMedia
+
+BODY_DEADLINE_SECONDS = 30.0
+
+
+class ClientGone(HttpError):
+    """The client went away before its body was complete; nobody reads this."""
+
+
+def require_json(headers: Mapping[bytes, bytes]) -> None:
+    """Raises `UnsupportedMedia` unless the body is said to be plain JSON in UTF-8."""
+    media_type, _, parameters = headers.get(b"content-type", b"").partition(b";")
+    if media_type.strip().lower() != b"application/json":
+        raise UnsupportedMedia("The body must be JSON: send Content-Type: application/json.")
+    charset = parameters.strip().lower().removeprefix(b"charset=").strip(b'"')
+    if charset not in (b"", b"utf-8", b"utf8"):
+        raise UnsupportedMedia("The body must be JSON in UTF-8.")
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise UnsupportedMedia("The body must not be compressed.")
+
+
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
+    """The whole body, of at most `limit` bytes.
+
+    Raises `BodyTooLarge` (at once where Content-Length says so), `BodyTooSlow` after
+    `BODY_DEADLINE_SECONDS`, `ClientGone`.
+    """
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared[:18]) > limit:
+        raise _too_large(limit)
+    try:
+        async with asyncio.timeout(BODY_DEADLINE_SECONDS):
+            return await _receive_all(receive, limit)
+    except TimeoutError as error:
+        raise BodyTooSlow(
+            f"The body did not arrive within {BODY_DEADLINE_SECONDS:.0f} seconds.",
+            {"connection": "close"},
+        ) from error
+
+
+async def _receive_all(receive: Receive, limit: int) -> bytes:
+    message = await _next(receive)
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        parts, size = [body], len(body)
+        while message.get("more_body") and size <= limit:
+            message = await _next(receive)
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+        body = b"".join(parts)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+async def _next(receive: Receive) -> Any:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone("The client went away.")
+    return message
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body must be at most {limit} bytes.")

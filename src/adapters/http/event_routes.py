@@ -1,0 +1,161 @@
+"""Operational events over HTTP."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Parameter
+
+from ...application.board import Opsboard
+from ...application.errors import EventNotFound
+from ...application.query import DEFAULT_PAGE, MAX_PAGE, event_filter
+from ...domain.summary import EventSummary
+from ...domain.validation import InvalidInput
+from .auth import Tokens
+from .body import read_body, require_json
+from .event_bodies import EventBody, EventDraft, decode_draft
+from .middleware import ASGIApp, Receive, Scope, Send
+from .parameters import known_parameters
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_KEY_LENGTH = 255
+MAX_ID = 2**63 - 1
+
+_encode = msgspec.json.Encoder().encode
+_JSON = (b"content-type", b"application/json")
+
+LevelFilter = Annotated[
+    str | None, Parameter(description="one level, in any case", required=False)
+]
+TypeFilter = Annotated[str | None, Parameter(description="one type", required=False)]
+ServiceFilter = Annotated[str | None, Parameter(description="one service", required=False)]
+TextFilter = Annotated[
+    str | None,
+    Parameter(
+        description="words that must all occur in message or meta; `word*` for a beginning",
+        required=False,
+    ),
+]
+Since = Annotated[
+    str | None, Parameter(description="not before this RFC 3339 time", required=False)
+]
+Until = Annotated[str | None, Parameter(description="before this RFC 3339 time", required=False)]
+
+
+class RecordEvent:
+    """`POST /events` as plain ASGI: the hot path, some 40 us shorter than a Litestar handler."""
+
+    def __init__(self, board: Opsboard, tokens: Tokens) -> None:
+        """Record into `board` what `tokens` allow."""
+        self._record = board.recorder.record
+        self._tokens = tokens
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer once the event is durable; errors are raised, and answered as problems."""
+        headers = dict(scope["headers"])
+        self._tokens.allow_write(headers)
+        require_json(headers)
+        key = _idempotency_key(headers)
+        draft = decode_draft(await read_body(headers, receive, MAX_BODY_BYTES))
+        recorded = await self._record(
+            draft.message,
+            level=draft.level,
+            type=draft.type,
+            service=draft.service,
+            meta=draft.meta,
+            key=key,
+        )
+        body = _encode(EventBody.of(recorded))
+        length = (b"content-length", b"%d" % len(body))
+        await send({"type": "http.response.start", "status": 200, "headers": [_JSON, length]})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _idempotency_key(headers: dict[bytes, bytes]) -> str | None:
+    raw = headers.get(b"idempotency-key")
+    if raw is None:
+        return None
+    key = raw.decode("latin-1")
+    if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
+        raise InvalidInput.of(
+            "Idempotency-Key", f"must be 1-{MAX_KEY_LENGTH} printable ASCII characters"
+        )
+    return key
+
+
+def event_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
+    """The routes below `/events`."""
+    queries = board.event_queries
+    reading = [tokens.reading, known_parameters]
+
+    def answer_raw(app: ASGIApp) -> ASGIApp:  # noqa: ARG001
+        return RecordEvent(board, tokens)
+
+    @post("/events", status_code=200, middleware=[answer_raw], tags=["events"])
+    async def record_event(
+        data: EventDraft,
+        idempotency_key: Annotated[
+            str | None,
+            Parameter(
+                header="Idempotency-Key",
+                description="the same key and body within 24 hours records once",
+                required=False,
+            ),
+        ] = None,
+    ) -> EventBody:
+        """Record one operational event; answers once it is durable. Needs the token."""
+        raise AssertionError("answered by RecordEvent, which stands before this description")
+
+    @get("/events", guards=reading, tags=["events"])
+    async def list_events(
+        request: Request[Any, Any, Any],
+        level: LevelFilter = None,
+        type: TypeFilter = None,
+        service: ServiceFilter = None,
+        q: TextFilter = None,
+        since: Since = None,
+        until: Until = None,
+        limit: Annotated[int, Parameter(ge=1, le=MAX_PAGE, required=False)] = DEFAULT_PAGE,
+        before: Annotated[
+            int | None,
+            Parameter(ge=1, le=MAX_ID, description="only ids below this one", required=False),
+        ] = None,
+    ) -> Response[list[EventBody]]:
+        """Events, newest first; the next page is in the Link header."""
+        wanted = event_filter(
+            level=level, type=type, service=service, q=q, since=since, until=until
+        )
+        page = await queries.search(wanted, limit, before)
+        headers = {} if page.before is None else {"Link": _next_page(request, page.before)}
+        return Response([EventBody.of(e) for e in page.events], headers=headers)
+
+    @get("/events/summary", guards=reading, tags=["events"])
+    async def summarise_events(
+        level: LevelFilter = None,
+        type: TypeFilter = None,
+        service: ServiceFilter = None,
+        q: TextFilter = None,
+        since: Since = None,
+        until: Until = None,
+    ) -> EventSummary:
+        """How many events of each level, service and type."""
+        return await queries.summarise(
+            event_filter(level=level, type=type, service=service, q=q, since=since, until=until)
+        )
+
+    @get("/events/{id:int}", guards=reading, tags=["events"])
+    async def get_event(id: int) -> EventBody:
+        """One event."""
+        if not 1 <= id <= MAX_ID:
+            raise EventNotFound(f"no event has the id {id}")
+        return EventBody.of(await queries.get(id))
+
+    return [record_event, list_events, summarise_events, get_event]
+
+
+def _next_page(request: Request[Any, Any, Any], before: int) -> str:
+    query = {**request.query_params.dict(), "before": before}
+    return f'<{request.url.path}?{urlencode(query, doseq=True)}>; rel="next"'

@@ -1,0 +1,74 @@
+"""What a browser sees: the page at `/`, and the API document with its offline viewer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import MediaType, Request, Response, get, route
+from litestar.handlers import HTTPRouteHandler
+
+from ...application.board import Opsboard
+from .auth import Tokens
+from .event_bodies import EventBody
+from .health_routes import OK
+from .openapi import operations
+from .problems import Unauthorized
+from .security_headers import PAGE_CSP
+
+EVENTS_SHOWN = 20
+
+_FOLDER = Path(__file__).parent / "pages"
+
+
+def page_routes(board: Opsboard, tokens: Tokens, version: str) -> Sequence[HTTPRouteHandler]:
+    """`/`, `/docs`, `/openapi.json` and the style sheet."""
+    templates = Environment(
+        loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined
+    )
+    css = (_FOLDER / "page.css").read_text()
+
+    def page(name: str, **values: Any) -> Response[str]:
+        html = templates.get_template(name).render(version=version, **values)
+        headers = {"Content-Security-Policy": PAGE_CSP}
+        return Response(html, media_type=MediaType.HTML, headers=headers)
+
+    @route("/", http_method=["GET", "HEAD"], tags=["health"])
+    async def index(request: Request[Any, Any, Any]) -> Response[Any]:
+        """`{"ok": true}`; for a browser, the page."""
+        if request.accept.best_match(["application/json", "text/html"]) != "text/html":
+            return Response(OK, headers={"Vary": "Accept"})
+        _ask_in_the_browser(tokens, request)
+        snapshot = await board.metrics()
+        newest = await board.event_queries.search(limit=EVENTS_SHOWN)
+        events = [EventBody.of(event) for event in newest.events]
+        answer = page("index.html", snapshot=snapshot, events=events, tokens=tokens)
+        answer.headers["Vary"] = "Accept"
+        return answer
+
+    @get("/openapi.json", guards=[tokens.reading], include_in_schema=False)
+    async def openapi_document(request: Request[Any, Any, Any]) -> Response[bytes]:
+        schema = request.app.openapi_schema.to_schema()
+        return Response(msgspec.json.encode(schema), media_type="application/json")
+
+    @get("/docs", include_in_schema=False)
+    async def viewer(request: Request[Any, Any, Any]) -> Response[str]:
+        _ask_in_the_browser(tokens, request)
+        schema = request.app.openapi_schema.to_schema()
+        return page("docs.html", info=schema["info"], operations=operations(schema))
+
+    @get("/page.css", include_in_schema=False)
+    async def style_sheet() -> Response[str]:
+        return Response(css, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+
+    return [index, openapi_document, viewer, style_sheet]
+
+
+def _ask_in_the_browser(tokens: Tokens, request: Request[Any, Any, Any]) -> None:
+    """Let the browser itself ask for the read token: it does so once, and keeps it."""
+    try:
+        tokens.allow_read(dict(request.scope["headers"]))
+    except Unauthorized as refused:
+        basic = 'Basic realm="opsboard: any user name, the read token as password", charset="UTF-8"'
+        raise Unauthorized(str(refused), {"www-authenticate": basic}) from refused

@@ -1,0 +1,31 @@
+"""Query parameters: those that a route does not know are refused, not ignored."""
+
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from ...domain.validation import InvalidInput, Violation
+
+
+def known_parameters(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
+    """The guard that refuses a query parameter which the handler does not take, or takes once.
+
+    Raises `InvalidInput` naming each.
+    """
+    given = connection.query_params.multi_items()
+    if not given:
+        return
+    known = handler.parsed_fn_signature.parameters
+    seen: set[str] = set()
+    violations = []
+    for name, _ in given:
+        if name not in known:
+            violations.append(Violation(name, "is not a parameter of this route"))
+        elif name in seen:
+            violations.append(Violation(name, "must be given at most once"))
+        seen.add(name)
+    if violations:
+        raise InvalidInput(violations)

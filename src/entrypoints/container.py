@@ -1,0 +1,34 @@
+"""The wiring: which adapter stands behind which port. The one file that knows dependency-injector."""
+
+from dependency_injector import containers, providers
+
+from ..adapters.memory import MemoryStore
+from ..adapters.sqlite import SqliteStore
+from ..adapters.system import RandomIds, SystemClock
+from ..application.board import Opsboard
+from .settings import StoreUrl
+
+
+class Container(containers.DeclarativeContainer):
+    """One board over one store; override a provider to replace what it gives.
+
+    Adapters are cheap to construct and open themselves as context managers, so nothing here is a
+    Resource: only the store that was chosen is ever made.
+    """
+
+    config = providers.Configuration()
+    clock = providers.Singleton(SystemClock)
+    ids = providers.Singleton(RandomIds)
+    store = providers.Selector(
+        config.engine,
+        memory=providers.Singleton(MemoryStore, clock),
+        sqlite=providers.Singleton(SqliteStore, config.path, clock),
+    )
+    board = providers.Singleton(Opsboard, store, clock, ids)
+
+
+def container_for(store: StoreUrl) -> Container:
+    """The container with the engine that a store URL names."""
+    container = Container()
+    container.config.from_dict({"engine": store.engine, "path": store.path})
+    return container

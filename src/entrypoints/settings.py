@@ -1,0 +1,82 @@
+"""What can be set, by environment variables and flags, and what can not work."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote
+
+import msgspec
+
+DEFAULT_STORE = "sqlite:///ops.db"
+
+
+class SettingError(ValueError):
+    """A setting that can not work; the text names it."""
+
+
+class StoreUrl(msgspec.Struct, frozen=True):
+    """Where the journal lies: an engine, and a path for those that have one."""
+
+    engine: str
+    path: Path | None
+
+    @classmethod
+    def parse(cls, text: str, name: str = "OPS_STORE") -> "StoreUrl":
+        """`memory:`, or `sqlite:///relative.db` and `sqlite:////absolute.db`.
+
+        Raises `SettingError` naming the setting.
+        """
+        if text == "memory:":
+            return cls("memory", None)
+        scheme, separator, path = text.partition(":///")
+        if scheme == "sqlite" and separator and path and "\0" not in unquote(path):
+            return cls("sqlite", Path(unquote(path)))
+        raise SettingError(f"{name}: {text!r} is neither memory: nor sqlite:///PATH")
+
+    def __str__(self) -> str:
+        """As a person would write it."""
+        return "memory:" if self.path is None else f"{self.engine}:///{self.path}"
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Everything that can be set, checked."""
+
+    store: StoreUrl
+    host: str = "127.0.0.1"
+    port: int = 8000
+    api_token: str | None = None
+    read_token: str | None = None
+
+    @classmethod
+    def load(cls, values: Mapping[str, str]) -> "Settings":
+        """The settings in a mapping of `OPS_...` names; what is not there has its default.
+
+        Raises `SettingError` naming the first that can not work.
+        """
+        return cls(
+            store=StoreUrl.parse(values.get("OPS_STORE") or DEFAULT_STORE),
+            host=_host(values.get("OPS_HOST") or "127.0.0.1"),
+            port=_port(values.get("OPS_PORT") or "8000"),
+            api_token=_token("OPS_API_TOKEN", values),
+            read_token=_token("OPS_READ_TOKEN", values),
+        )
+
+
+def _host(text: str) -> str:
+    if not text.isprintable() or any(c.isspace() or c == "/" for c in text):
+        raise SettingError(f"OPS_HOST: {text!r} is no host name or address")
+    return text
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65_535):
+        raise SettingError(f"OPS_PORT: {text!r} is no port number (0-65535; 0 takes a free one)")
+    return int(text)
+
+
+def _token(name: str, values: Mapping[str, str]) -> str | None:
+    token = values.get(name)
+    if token is None:
+        return None
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise SettingError(f"{name}: must be printable ASCII without spaces, and not empty")
+    return token
