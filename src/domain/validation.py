@@ -8,8 +8,8 @@ import msgspec
 class Violation(msgspec.Struct, frozen=True):
     """One thing wrong with one field.
 
-    `pointer` is an RFC 6901 JSON pointer (`/meta/user`) for a body, or a parameter's name for a
-    query; `detail` says which limit was crossed.
+    `pointer` is an RFC 6901 JSON pointer (`/meta/user`, or `` for the whole) for a body, and a
+    parameter's name for a query; `detail` says which limit was crossed.
     """
 
     pointer: str
@@ -22,7 +22,7 @@ class InvalidInput(ValueError):
     def __init__(self, violations: Iterable[Violation]) -> None:
         """Keep the violations, of which there is at least one."""
         self.violations = tuple(violations)
-        super().__init__("; ".join(f"{v.pointer}: {v.detail}" for v in self.violations))
+        super().__init__("; ".join(f"{v.pointer or 'the body'} {v.detail}" for v in self.violations))
 
     @classmethod
     def of(cls, pointer: str, detail: str) -> "InvalidInput":

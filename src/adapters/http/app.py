@@ -1,11 +1,12 @@
 """The ASGI app: opsboard's routes, its own latency middleware outermost."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
 
 from ...application.board import Opsboard
+from ...application.errors import StoreUnusable
 from .auth import Tokens
 from .event_routes import event_routes
 from .health_routes import health_routes
@@ -21,15 +22,27 @@ SERVICE = "opsboard"
 
 
 def create_app(
-    board: Opsboard, *, api_token: str | None, read_token: str | None, version: str
+    board: Opsboard,
+    *,
+    api_token: str | None,
+    read_token: str | None,
+    version: str,
+    on_unusable: Callable[[StoreUnusable], None] = lambda _: None,
 ) -> ASGIApp:
-    """The app over `board`, which its lifespan starts and stops."""
+    """The app over `board`, which its lifespan starts and stops.
+
+    A store that can not be opened ends the start; `on_unusable` is told why.
+    """
     tokens = Tokens(api_token, read_token)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        async with board.running():
-            yield
+        try:
+            async with board.running():
+                yield
+        except StoreUnusable as error:
+            on_unusable(error)
+            raise
 
     app = Litestar(
         route_handlers=[

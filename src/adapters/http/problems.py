@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
 from ...application.errors import (
     EventNotFound,
@@ -122,6 +122,10 @@ def _unexpected(error: Exception) -> Problem:
 
 
 def _detail(error: HTTPException) -> str:
+    if isinstance(error, MethodNotAllowedException):
+        return f"This route takes {(error.headers or {}).get('allow', 'no method')}."
+    if isinstance(error, NotFoundException):
+        return "No route matches this path."
     violations = _violations(error)
     if violations:
         return "; ".join(f"{v.pointer}: {v.detail}" for v in violations)

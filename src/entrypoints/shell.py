@@ -1,0 +1,130 @@
+"""What the commands do, apart from how they are typed."""
+
+import json
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, BinaryIO
+
+import httpx
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+from ..application import transfer
+from ..application.errors import OpsboardError, StoreUnusable
+from ..application.ports import Store
+from ..application.verify import verify
+from .container import container_for
+from .settings import SettingError, StoreUrl
+
+HTTP_TIMEOUT_SECONDS = 10.0
+
+
+class ServerRefused(OpsboardError):
+    """The server could not be reached, or refused."""
+
+
+def parse_pair(pair: str) -> tuple[str, Any]:
+    """`key=value`, the value as JSON where it is that, as text otherwise.
+
+    Raises `SettingError` where there is no `=`.
+    """
+    key, separator, value = pair.partition("=")
+    if not separator or not key:
+        raise SettingError(f"--meta: {pair!r} is not KEY=VALUE")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+async def record_event(
+    store: StoreUrl, said: dict[str, str], meta: dict[str, Any], key: str | None
+) -> int:
+    """Record one event in a store; its id. Raises what `Opsboard.record_event` does."""
+    board = container_for(store).board()
+    async with board.store.opened():
+        recorded = await board.record_event(**said, meta=meta, key=key)
+    return recorded.id
+
+
+def post_event(url: str, token: str, body: dict[str, Any], key: str | None) -> int:
+    """Post one event to a server; its id. Raises `ServerRefused` with the server's reason."""
+    headers = {"X-Ops-Token": token} | ({"Idempotency-Key": key} if key else {})
+    try:
+        answer = httpx.post(
+            f"{url.rstrip('/')}/events", json=body, headers=headers, timeout=HTTP_TIMEOUT_SECONDS
+        )
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ServerRefused(f"--to: {url} can not be reached: {error}") from error
+    if answer.status_code != httpx.codes.OK:
+        raise ServerRefused(f"{url} answered {answer.status_code}: {_reason(answer)}")
+    return int(answer.json()["id"])
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return answer.reason_phrase
+
+
+@asynccontextmanager
+async def _existing(url: StoreUrl) -> AsyncIterator[Store]:
+    """The store of a command that has nothing to do with a new one."""
+    if url.path is not None and not url.path.exists():
+        raise StoreUnusable(f"{url.path}: does not exist")
+    store = container_for(url).store()
+    async with store.opened():
+        yield store
+
+
+@contextmanager
+def _progress(what: str, total: int | None) -> Iterator[tuple[Progress, TaskID]]:
+    """A bar on standard error, where that is a terminal."""
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not sys.stderr.isatty(), transient=True) as progress:
+        yield progress, progress.add_task(what, total=total)
+
+
+async def differences(url: StoreUrl) -> list[str]:
+    """What `verify` finds. Raises `StoreUnusable`, `StoreUnavailable`."""
+    async with _existing(url) as store:
+        return [difference async for difference in verify(store)]
+
+
+async def export(url: StoreUrl, sink: BinaryIO) -> int:
+    """Write every entry of the journal to `sink`; how many. Raises `StoreUnusable`."""
+    count = 0
+    async with _existing(url) as store:
+        with _progress("exporting", await transfer.count(store.journal)) as (progress, task):
+            async for line in transfer.export(store.journal):
+                sink.write(line)
+                count += 1
+                progress.update(task, completed=count)
+    return count
+
+
+async def import_(url: StoreUrl, source: BinaryIO) -> int:
+    """Append every line of `source` to the journal; how many lines it had.
+
+    Raises `BrokenChain` and `MalformedExport` naming the line, `StoreUnusable`.
+    """
+    count = 0
+    async with container_for(url).store().opened() as store:
+        with _progress("importing", _size(source)) as (progress, task):
+            async for count in transfer.restore(store.journal, source):
+                progress.update(task, completed=_position(source))
+    return count
+
+
+def _size(source: BinaryIO) -> int | None:
+    if not source.seekable():
+        return None
+    size = source.seek(0, 2)
+    source.seek(0)
+    return size
+
+
+def _position(source: BinaryIO) -> int:
+    return source.tell() if source.seekable() else 0
