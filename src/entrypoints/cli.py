@@ -1,6 +1,7 @@
 """The `opsboard` command."""
 
 import asyncio
+import logging
 import os
 import secrets
 import sys
@@ -17,6 +18,7 @@ from .settings import DEFAULT_STORE, SettingError, Settings, StoreUrl
 
 EXIT_DIFFERENCES = 1
 EXIT_UNUSABLE = 2
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 _SERVE_FLAGS: Mapping[str, tuple[str, str]] = {
     "store": ("OPS_STORE", f"where the journal lies: memory:, sqlite:///PATH [{DEFAULT_STORE}]"),
@@ -33,7 +35,10 @@ Command = Callable[..., Any]
 def main() -> None:
     """Run the command; what can not work is one line on standard error, and exit status 2."""
     try:
-        status = command(standalone_mode=False)
+        status = command(prog_name="opsboard", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(EXIT_UNUSABLE)
     except click.ClickException as error:
         _stop(error.format_message())
     except (SettingError, OpsboardError, InvalidInput) as error:
@@ -87,6 +92,7 @@ def serve(generate_token: bool, **flags: str | None) -> None:
         values["OPS_API_TOKEN"] = secrets.token_urlsafe(24)
         click.echo(f"token    {values['OPS_API_TOKEN']}  (made for this run; set OPS_API_TOKEN)")
     settings = Settings.load(values)
+    logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
     writes = "open, with the token" if settings.api_token else "closed: OPS_API_TOKEN is not set"
     reads = "with a token" if settings.read_token else "open"
 

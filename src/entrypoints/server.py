@@ -1,9 +1,10 @@
 """The server process: one socket, one loop, a clean end."""
 
 import contextlib
+import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 import uvicorn
@@ -80,10 +81,27 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         failures: list[StoreUnusable] = []
         server = GracefulServer(_config(_app(settings, failures)))
         server.announce = lambda: announce(address)
-        with contextlib.suppress(SystemExit):
+        with _without_traces_of(failures):
             server.run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def _without_traces_of(failures: Sequence[StoreUnusable]) -> Iterator[None]:
+    """Raise the first failure in place of uvicorn's trace of it and its exit."""
+
+    def untold(_: logging.LogRecord) -> bool:
+        return not failures
+
+    log = logging.getLogger("uvicorn.error")
+    log.addFilter(untold)
+    try:
+        yield
+    except SystemExit:
         if failures:
-            raise failures[0]
+            raise failures[0] from None
+        raise
+    finally:
+        log.removeFilter(untold)
 
 
 def _app(settings: Settings, failures: list[StoreUnusable]) -> ASGIApp:
