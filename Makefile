@@ -1,0 +1,70 @@
+# A bare machine needs python3 (3.11-3.13) with venv, and make: everything else comes from the
+# lock files, into this checkout.
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+PIP := $(BIN)/pip --quiet --disable-pip-version-check install --require-hashes
+SOURCES := $(shell find src -name __pycache__ -prune -o -type d -print)
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test coverage lint format types imports bench lock build clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+serve: .venv/run.stamp ## start the server on 127.0.0.1:8000, with a store here and a token
+	@exec $(BIN)/opsboard serve --port $(PORT) --generate-token
+
+test: .venv/dev.stamp ## run every test, in an order of its own each time
+	$(BIN)/pytest --quiet
+
+coverage: .venv/dev.stamp ## run every test; domain and application covered by branches to 95 %
+	$(BIN)/pytest --quiet --cov --cov-report=term
+
+lint: .venv/dev.stamp ## look for faults and for unformatted code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/dev.stamp ## mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: .venv/dev.stamp ## check the types
+	$(BIN)/mypy
+
+imports: .venv/dev.stamp ## check that dependencies point inward
+	$(BIN)/lint-imports
+
+bench: .venv/dev.stamp ## measure against peers, ratios in one run
+	$(BIN)/python -m benchmarks
+
+build: .venv/dev.stamp ## make the wheel and the source distribution in dist/
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
+lock: .venv/dev.stamp ## take the newest versions that pyproject.toml allows
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-header --upgrade pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-header --upgrade -c requirements.txt \
+	    pyproject.toml --group dev -o requirements.dev.txt
+	grep -A2 '^setuptools==' requirements.dev.txt > requirements.bootstrap.txt
+
+clean: ## remove everything that was made here, but no store
+	rm -rf .venv build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/bootstrap.stamp: requirements.bootstrap.txt
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "opsboard needs Python 3.11 to 3.13: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(PIP) --requirement requirements.bootstrap.txt
+	@touch $@
+
+.venv/run.stamp: .venv/bootstrap.stamp requirements.txt pyproject.toml setup.py $(SOURCES)
+	$(PIP) --requirement requirements.txt
+	$(BIN)/pip --quiet --disable-pip-version-check install --no-deps --no-build-isolation \
+	    --config-settings editable_mode=strict --editable .
+	@touch $@
+
+.venv/dev.stamp: .venv/run.stamp requirements.dev.txt
+	$(PIP) --requirement requirements.dev.txt
+	@touch $@
