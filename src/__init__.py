@@ -20,7 +20,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use, so that an app which wants the middleware does not pay for the server."""
+    """Import on first use: an app that wants the middleware does not pay for the server."""
     try:
         module, attribute = _HOMES[name]
     except KeyError:

@@ -90,7 +90,9 @@ class Opsboard:
             message, level=level, type=type, service=service, meta=meta, key=key
         )
 
-    async def metrics(self, *, as_of: str | None = None, **selection: str | None) -> MetricsSnapshot:
+    async def metrics(
+        self, *, as_of: str | None = None, **selection: str | None
+    ) -> MetricsSnapshot:
         """The metrics snapshot; takes what `GET /metrics` takes, such as `last="1h"`.
 
         Raises `InvalidInput`, `StoreUnavailable`.
@@ -106,6 +108,6 @@ async def _persist(job: Callable[[], Awaitable[None]]) -> None:
             await job()
         except OpsboardError as error:
             _log.warning("%s; trying again", error)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a job that stops for ever is worse than one that fails
             _log.exception("a background job failed; trying again")
         await asyncio.sleep(RETRY_SECONDS)

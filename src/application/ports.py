@@ -62,7 +62,7 @@ class Journal(Protocol):
         ...
 
     def follow(self, stream: Stream, after: int = 0) -> AsyncIterator[Sequence[Recorded]]:
-        """What `read` gives, then new entries as they come, from whichever process appended them."""
+        """What `read` gives, then new entries as they come, whichever process appended them."""
         ...
 
     async def head(self, stream: Stream) -> Head:
@@ -87,9 +87,7 @@ class EventIndex(Protocol):
         """The number of the newest event in the index."""
         ...
 
-    async def add(
-        self, events: Sequence[RecordedEvent], checkpoint: int, expected: int
-    ) -> bool:
+    async def add(self, events: Sequence[RecordedEvent], checkpoint: int, expected: int) -> bool:
         """Index these events and move the checkpoint, as one, if it still is `expected`."""
         ...
 

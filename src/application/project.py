@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+import msgspec
+
 from ..domain.entry import Recorded, Stream, UnreadableEntry
 from ..domain.event import OperationalEvent, RecordedEvent
 from ..domain.metrics import RequestMetrics
@@ -34,8 +36,12 @@ class MetricsProjection:
         """Load the saved state, if there is one, and fold what came after it."""
         saved = await self._folds.load(self.NAME)
         if saved is not None:
-            self.fold = RequestMetrics.load(saved.state)
-            self.checkpoint = self._saved_at = saved.checkpoint
+            self._saved_at = saved.checkpoint
+            try:
+                self.fold = RequestMetrics.load(saved.state)
+                self.checkpoint = saved.checkpoint
+            except msgspec.MsgspecError as error:
+                _log.error("the saved fold is damaged, folding from the start: %s", error)
         await self.catch_up()
 
     async def catch_up(self) -> None:

@@ -1,12 +1,15 @@
 """The read side: questions, answered from folds and read models."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from ..domain.entry import Stream, UnreadableEntry
 from ..domain.event import EventFilter, RecordedEvent
+from ..domain.histogram import ExponentialHistogram
 from ..domain.instant import format_instant, parse_duration, parse_instant
 from ..domain.metrics import EVERYTHING, MetricsSnapshot, RequestMetrics, Selection
-from ..domain.sample import SampleBatch
+from ..domain.sample import SampleBatch, SeriesKey
 from ..domain.summary import EventSummary
 from ..domain.validation import InvalidInput
 from ..domain.words import TextQuery
@@ -61,6 +64,21 @@ class EventQueries:
         return await self._index.summarise(wanted or EventFilter())
 
 
+class RequestMetricsAnswer(msgspec.Struct, frozen=True):
+    """A fold that answers a question, the question, and the time since the start in ns.
+
+    The fold may be the live one: read it before the event loop turns again.
+    """
+
+    fold: RequestMetrics
+    selection: Selection
+    uptime_ns: int
+
+    def series(self) -> Iterator[tuple[SeriesKey, ExponentialHistogram]]:
+        """The series that the selection wants, in the order of `GET /metrics`."""
+        return ((k, h) for k, h in sorted(self.fold.series.items()) if self.selection.wants(k))
+
+
 class MetricsQueries:
     """Questions about request samples."""
 
@@ -87,12 +105,20 @@ class MetricsQueries:
         Every sample observed in this process before the call is in it, unless the journal can
         not take it now. Raises `StoreUnavailable`.
         """
+        answer = await self.answer(selection, as_of)
+        return answer.fold.snapshot(answer.uptime_ns, selection)
+
+    async def answer(
+        self, selection: Selection = EVERYTHING, as_of: int | None = None
+    ) -> RequestMetricsAnswer:
+        """What `snapshot` sums up, with its histograms."""
         await self._flush()
         if as_of is None and selection.since is None and selection.until is None:
             await self._projection.catch_up()
-            return self._projection.fold.snapshot(self._uptime(as_of), selection)
-        fold = await self._replay(selection, as_of)
-        return fold.snapshot(self._uptime(as_of), selection)
+            fold = self._projection.fold
+        else:
+            fold = await self._replay(selection, as_of)
+        return RequestMetricsAnswer(fold, selection, self._uptime(as_of))
 
     async def _flush(self) -> None:
         try:

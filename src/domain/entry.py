@@ -1,4 +1,4 @@
-"""What the journal holds: entries, each of a kind and a version, numbered and chained in a stream."""
+"""What the journal holds: entries of a kind and a version, numbered and chained in a stream."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
@@ -138,7 +138,7 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True):
-    """A caller's name for one append, and what it stands for, so that a retry is told from a clash."""
+    """A caller's name for one append, and what it stands for: a retry is told from a clash."""
 
     name: str
     fingerprint: bytes
@@ -151,7 +151,7 @@ def append_to(
     now: int,
     key: IdempotencyKey | None,
 ) -> list[Recorded]:
-    """The entries as they follow `head`, at `now` or at the head's time where the clock fell back."""
+    """The entries as they follow `head`, at `now`, or at the head's time if the clock fell."""
     recorded_at = max(now, head.recorded_at)
     number, previous_hash = head.number, head.hash
     appended = []

@@ -95,7 +95,7 @@ class OperationalEvent(msgspec.Struct, frozen=True):
         )
 
     def words(self) -> list[str]:
-        """The words that full-text search finds it by: those of the message and of all of `meta`."""
+        """The words that full-text search finds it by: those of the message and of `meta`."""
         found = words(self.message)
         for text in texts(self.meta):
             found += words(text)
@@ -210,18 +210,25 @@ def _first_fault_within(meta: dict[Any, Any]) -> Violation | None:
         if depth > MAX_META_DEPTH:
             return Violation("/meta", f"must be nested at most {MAX_META_DEPTH} levels deep")
         if isinstance(value, dict):
-            for key, member in value.items():
-                if not isinstance(key, str):
-                    return Violation(pointer, "must have strings as its keys")
-                if faults := _character_faults(key):
-                    return Violation(pointer, f"has a key that {faults[0]}")
-                below = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
-                stack.append((below, member, depth + 1))
+            if fault := next(filter(None, map(_key_fault, value)), None):
+                return Violation(pointer, fault)
+            stack.extend((_below(pointer, key), value[key], depth + 1) for key in value)
         elif isinstance(value, list):
             stack.extend((f"{pointer}/{i}", member, depth + 1) for i, member in enumerate(value))
         elif fault := _scalar_fault(value):
             return Violation(pointer, fault)
     return None
+
+
+def _below(pointer: str, key: str) -> str:
+    return f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
+
+
+def _key_fault(key: object) -> str | None:
+    if not isinstance(key, str):
+        return "must have strings as its keys"
+    faults = _character_faults(key)
+    return f"has a key that {faults[0]}" if faults else None
 
 
 def _scalar_fault(value: object) -> str | None:

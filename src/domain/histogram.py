@@ -15,7 +15,7 @@ import msgspec
 SCALE = 5
 
 _BUCKETS_PER_OCTAVE = 1 << SCALE
-_GROWTH = 2.0 ** (1 / _BUCKETS_PER_OCTAVE)
+_GROWTH = math.exp2(1 / _BUCKETS_PER_OCTAVE)
 _NS_OFFSET = math.log2(1e9) * _BUCKETS_PER_OCTAVE
 _CENTRE = 2 * _GROWTH / (1 + _GROWTH)
 
@@ -30,11 +30,11 @@ def centre_of(bucket: int) -> float:
 
     The harmonic mean of the bounds, 2ab/(a+b): off by at most (growth-1)/(growth+1) = 1.09 %.
     """
-    return 2.0 ** ((bucket + _NS_OFFSET) / _BUCKETS_PER_OCTAVE) * _CENTRE
+    return math.exp2((bucket + _NS_OFFSET) / _BUCKETS_PER_OCTAVE) * _CENTRE
 
 
 class ExponentialHistogram(msgspec.Struct):
-    """Latencies of one series: counts by bucket (sparse), those of zero apart, exact sum and max (ns)."""
+    """Latencies of one series: counts by bucket (sparse), zeros apart; sum and max exact."""
 
     buckets: dict[int, int] = msgspec.field(default_factory=dict)
     zero_count: int = 0
@@ -51,7 +51,7 @@ class ExponentialHistogram(msgspec.Struct):
         self.zero_count += len(values) - len(positive)
         self.count += len(values)
         self.sum_ns += sum(values)
-        self.max_ns = max(self.max_ns, max(values))
+        self.max_ns = max(self.max_ns, *values)
         self._count_buckets(Counter(map(bucket_of, positive)))
 
     def merge(self, other: "ExponentialHistogram") -> None:
@@ -67,7 +67,7 @@ class ExponentialHistogram(msgspec.Struct):
             self.buckets[bucket] = self.buckets.get(bucket, 0) + count
 
     def quantile(self, q: float) -> float:
-        """The nearest-rank quantile (0 < q <= 1) in ns, within 1.1 % of the exact one; 0 if empty."""
+        """The nearest-rank quantile (0 < q <= 1) in ns, within 1.1 % of the exact; 0 if empty."""
         rank = math.ceil(q * self.count)
         if rank == self.count:
             return float(self.max_ns)
@@ -79,6 +79,11 @@ class ExponentialHistogram(msgspec.Struct):
             if rank <= seen:
                 return min(centre_of(bucket), float(self.max_ns))
         raise AssertionError("the buckets hold fewer latencies than were counted")
+
+    def count_upto(self, latency_ns: float) -> int:
+        """How many latencies are at most this many ns; one in the bound's own bucket may err."""
+        below = (n for bucket, n in self.buckets.items() if centre_of(bucket) <= latency_ns)
+        return self.zero_count + sum(below)
 
     @property
     def mean_ns(self) -> float:

@@ -23,7 +23,7 @@ def _whole_second(seconds: int) -> str:
 
 
 def format_instant(ns: int) -> str:
-    """Nanoseconds since 1970 as RFC 3339 in UTC, cut to milliseconds: `2026-01-31T09:30:00.123Z`."""
+    """Nanoseconds since 1970 as RFC 3339 in UTC, cut to ms: `2026-01-31T09:30:00.123Z`."""
     seconds, rest = divmod(ns, NS_PER_SECOND)
     return f"{_whole_second(seconds)}.{rest // NS_PER_MS:03d}Z"
 

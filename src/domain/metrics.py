@@ -33,9 +33,7 @@ class Selection(msgspec.Struct, frozen=True):
         since = self.since if self.since is not None else min(ends, default=0)
         until = self.until if self.until is not None else max(ends, default=0) + 1
         return [
-            latency
-            for latency, end in zip(latencies, ends, strict=True)
-            if since <= end < until
+            latency for latency, end in zip(latencies, ends, strict=True) if since <= end < until
         ]
 
 
@@ -104,8 +102,9 @@ class RequestMetrics:
     def load(cls, state: bytes) -> "RequestMetrics":
         """The fold whose state was dumped. Raises `msgspec.MsgspecError` where it is damaged."""
         series = {}
-        for *key, count, zero_count, sum_ns, max_ns, buckets in _STATE.decode(state):
-            series[SeriesKey(*key)] = ExponentialHistogram(
+        for service, route, method, status_code, *totals, buckets in _STATE.decode(state):
+            count, zero_count, sum_ns, max_ns = totals
+            series[SeriesKey(service, route, method, status_code)] = ExponentialHistogram(
                 dict(buckets), zero_count, count, sum_ns, max_ns
             )
         return cls(series)

@@ -30,7 +30,7 @@ class RequestSample(NamedTuple):
 
 
 class SampleBatch(msgspec.Struct, frozen=True):
-    """Samples as columns of one length: index into `series`, latency in ns, end in ns since 1970."""
+    """Samples as columns of one length: index into `series`, latency, end (ns since 1970)."""
 
     series: list[SeriesKey]
     series_index: list[int]

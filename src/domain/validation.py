@@ -22,7 +22,8 @@ class InvalidInput(ValueError):
     def __init__(self, violations: Iterable[Violation]) -> None:
         """Keep the violations, of which there is at least one."""
         self.violations = tuple(violations)
-        super().__init__("; ".join(f"{v.pointer or 'the body'} {v.detail}" for v in self.violations))
+        said = [f"{v.pointer or 'the body'} {v.detail}" for v in self.violations]
+        super().__init__("; ".join(said))
 
     @classmethod
     def of(cls, pointer: str, detail: str) -> "InvalidInput":

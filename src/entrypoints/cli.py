@@ -63,7 +63,7 @@ def command() -> None:
 
 
 def _setting_flags(function: Command) -> Command:
-    for flag, (name, meaning) in reversed(_SERVE_FLAGS.items()):
+    for flag, (name, meaning) in reversed(list(_SERVE_FLAGS.items())):
         function = click.option(f"--{flag}", name.lower(), metavar=name, help=meaning)(function)
     return function
 

@@ -1,4 +1,4 @@
-"""The wiring: which adapter stands behind which port. The one file that knows dependency-injector."""
+"""The wiring: which adapter stands behind which port. Only this file knows dependency-injector."""
 
 from dependency_injector import containers, providers
 

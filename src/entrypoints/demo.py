@@ -24,7 +24,7 @@ _READS = (
 )
 _EVENTS: tuple[tuple[dict[str, Any], int], ...] = (
     ({"level": "INFO", "type": "AUDIT", "service": "shop", "message": "Order {n} placed"}, 30),
-    ({"level": "INFO", "type": "OPS", "service": "worker", "message": "Nightly job took {n} ms"}, 8),
+    ({"level": "INFO", "type": "OPS", "service": "worker", "message": "The job took {n} ms"}, 8),
     ({"level": "WARN", "type": "OPS", "service": "shop", "message": "Slow query: {n} ms"}, 10),
     ({"level": "ERROR", "type": "OPS", "service": "pay", "message": "Payment {n} timed out"}, 4),
     ({"level": "WARN", "type": "SECURITY", "service": "auth", "message": "{n} failed logins"}, 3),
@@ -34,9 +34,7 @@ _EVENTS: tuple[tuple[dict[str, Any], int], ...] = (
 _WRITE_SHARE = 0.3
 
 
-async def run(
-    url: str, *, seconds: float, rate: float, seed: int, token: str | None
-) -> str:
+async def run(url: str, *, seconds: float, rate: float, seed: int, token: str | None) -> str:
     """Send about `rate` requests a second for `seconds`, and sum up what was answered.
 
     Without a token only reads are sent. Raises `ServerRefused` if the server can not be reached.
@@ -59,9 +57,7 @@ async def run(
 async def _send_one(client: httpx.AsyncClient, dice: random.Random, token: str | None) -> int:
     try:
         if token and dice.random() < _WRITE_SHARE:
-            answer = await client.post(
-                "/events", json=_event(dice), headers={"X-Ops-Token": token}
-            )
+            answer = await client.post("/events", json=_event(dice), headers={"X-Ops-Token": token})
         else:
             answer = await client.get(_pick(dice, _READS))
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -20,6 +20,7 @@ GRACE_SECONDS = 20
 BACKLOG = 2_048
 MAX_CONNECTIONS = 4_096
 
+
 class GracefulServer(uvicorn.Server):
     """Says when it is ready; ends with exit status 0 after SIGTERM or SIGINT.
 

@@ -1,5 +1,6 @@
 """What can be set, by environment variables and flags, and what can not work."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote
@@ -7,6 +8,9 @@ from urllib.parse import unquote
 import msgspec
 
 DEFAULT_STORE = "sqlite:///ops.db"
+MAX_PORT = 65_535
+
+_PORT = re.compile(r"[0-9]{1,5}")
 
 
 class SettingError(ValueError):
@@ -68,7 +72,7 @@ def _host(text: str) -> str:
 
 
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65_535):
+    if _PORT.fullmatch(text) is None or int(text) > MAX_PORT:
         raise SettingError(f"OPS_PORT: {text!r} is no port number (0-65535; 0 takes a free one)")
     return int(text)
 

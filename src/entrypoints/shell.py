@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import httpx
 from rich.console import Console
@@ -93,7 +93,7 @@ async def differences(url: StoreUrl) -> list[str]:
         return [difference async for difference in verify(store)]
 
 
-async def export(url: StoreUrl, sink: BinaryIO) -> int:
+async def export(url: StoreUrl, sink: IO[bytes]) -> int:
     """Write every entry of the journal to `sink`; how many. Raises `StoreUnusable`."""
     count = 0
     async with _existing(url) as store:
@@ -105,7 +105,7 @@ async def export(url: StoreUrl, sink: BinaryIO) -> int:
     return count
 
 
-async def import_(url: StoreUrl, source: BinaryIO) -> int:
+async def import_(url: StoreUrl, source: IO[bytes]) -> int:
     """Append every line of `source` to the journal; how many lines it had.
 
     Raises `BrokenChain` and `MalformedExport` naming the line, `StoreUnusable`.
@@ -113,12 +113,13 @@ async def import_(url: StoreUrl, source: BinaryIO) -> int:
     count = 0
     async with container_for(url).store().opened() as store:
         with _progress("importing", _size(source)) as (progress, task):
-            async for count in transfer.restore(store.journal, source):
+            async for number in transfer.restore(store.journal, source):
+                count = number
                 progress.update(task, completed=_position(source))
     return count
 
 
-def _size(source: BinaryIO) -> int | None:
+def _size(source: IO[bytes]) -> int | None:
     if not source.seekable():
         return None
     size = source.seek(0, 2)
@@ -126,5 +127,5 @@ def _size(source: BinaryIO) -> int | None:
     return size
 
 
-def _position(source: BinaryIO) -> int:
+def _position(source: IO[bytes]) -> int:
     return source.tell() if source.seekable() else 0

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 
 from litestar import Litestar
 
@@ -58,4 +59,4 @@ def create_app(
         logging_config=None,
         debug=False,
     )
-    return LatencyMiddleware(SecurityHeaders(app), service=SERVICE, to=board)
+    return LatencyMiddleware(SecurityHeaders(cast(ASGIApp, app)), service=SERVICE, to=board)

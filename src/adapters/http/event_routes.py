@@ -17,7 +17,7 @@ from ...domain.validation import InvalidInput
 from .auth import Tokens
 from .body import read_body, require_json
 from .event_bodies import EventBody, EventDraft, decode_draft
-from .middleware import ASGIApp, Receive, Scope, Send
+from .middleware import Receive, Scope, Send
 from .parameters import known_parameters
 
 MAX_BODY_BYTES = 256 * 1024
@@ -27,9 +27,7 @@ MAX_ID = 2**63 - 1
 _encode = msgspec.json.Encoder().encode
 _JSON = (b"content-type", b"application/json")
 
-LevelFilter = Annotated[
-    str | None, Parameter(description="one level, in any case", required=False)
-]
+LevelFilter = Annotated[str | None, Parameter(description="one level, in any case", required=False)]
 TypeFilter = Annotated[str | None, Parameter(description="one type", required=False)]
 ServiceFilter = Annotated[str | None, Parameter(description="one service", required=False)]
 TextFilter = Annotated[
@@ -91,13 +89,13 @@ def event_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
     queries = board.event_queries
     reading = [tokens.reading, known_parameters]
 
-    def answer_raw(app: ASGIApp) -> ASGIApp:  # noqa: ARG001
+    def answer_raw(app: Any) -> Any:  # noqa: ARG001 - Litestar passes it by this name
         return RecordEvent(board, tokens)
 
     @post("/events", status_code=200, middleware=[answer_raw], tags=["events"])
     async def record_event(
-        data: EventDraft,
-        idempotency_key: Annotated[
+        data: EventDraft,  # noqa: ARG001
+        idempotency_key: Annotated[  # noqa: ARG001
             str | None,
             Parameter(
                 header="Idempotency-Key",

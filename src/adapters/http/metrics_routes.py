@@ -1,15 +1,17 @@
 """Request metrics over HTTP."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import get
+from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
 from ...application.board import Opsboard
 from ...domain.metrics import MetricsSnapshot
 from .auth import Tokens
+from .exposition import MEDIA_TYPES, exposition
 from .parameters import known_parameters
 
 Name = Annotated[str | None, Parameter(description="exactly this one", required=False)]
@@ -19,8 +21,14 @@ Moment = Annotated[str | None, Parameter(description="an RFC 3339 time", require
 def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
     """The routes below `/metrics`."""
 
-    @get("/metrics", guards=[tokens.reading, known_parameters], tags=["metrics"])
+    @get(
+        "/metrics",
+        guards=[tokens.reading, known_parameters],
+        tags=["metrics"],
+        responses={200: ResponseSpec(MetricsSnapshot, description="the snapshot")},
+    )
     async def metrics(
+        request: Request[Any, Any, Any],
         service: Name = None,
         route: Name = None,
         method: Name = None,
@@ -30,9 +38,12 @@ def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler
         since: Moment = None,
         until: Moment = None,
         as_of: Moment = None,
-    ) -> MetricsSnapshot:
-        """The metrics snapshot: a row for each service, route, method and status code."""
-        return await board.metrics(
+    ) -> Response[Any]:
+        """The metrics snapshot: a row for each service, route, method and status code.
+
+        JSON, unless Accept prefers Prometheus' text format or OpenMetrics.
+        """
+        selection, moment = board.metrics_queries.select(
             service=service,
             route=route,
             method=method,
@@ -41,5 +52,13 @@ def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler
             until=until,
             as_of=as_of,
         )
+        headers = {"Vary": "Accept"}
+        if request.accept.best_match(["application/json", *MEDIA_TYPES]) not in MEDIA_TYPES:
+            snapshot = await board.metrics_queries.snapshot(selection, moment)
+            return Response(snapshot, headers=headers)
+        answer = await board.metrics_queries.answer(selection, moment)
+        accept = request.headers.get("accept", "")
+        text, content_type = exposition(answer, board.samples.dropped, accept)
+        return Response(text, headers={**headers, "Content-Type": content_type})
 
     return [metrics]

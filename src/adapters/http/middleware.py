@@ -68,13 +68,13 @@ class LatencyMiddleware:
         exchange.end(exchange.status or SERVER_ERROR)
 
     def record(self, scope: Scope, root_path: str, status: int, started: int) -> None:
-        """Hand over one sample; whatever goes wrong here is logged and never the request's fault."""
+        """Hand over one sample; what goes wrong here is logged, and never the request's fault."""
         try:
             latency_ns = self._monotonic() - started
             where = (route_template(scope, root_path), scope["method"], status)
             series = self._series.get(where) or self._intern(*where)
             self._observe(RequestSample(series, latency_ns, self._now()))
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, the request must not suffer
             _log.exception("a request could not be recorded")
 
     def _intern(self, route: str, method: str, status: int) -> SeriesKey:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.openapi.spec import Components, Reference, SecurityScheme
 
 _DESCRIPTION = """Health, request latency, errors and operational events, folded from one journal.
 Times are RFC 3339 in UTC, latencies milliseconds. Every error is application/problem+json."""
@@ -13,8 +13,10 @@ Times are RFC 3339 in UTC, latencies milliseconds. Every error is application/pr
 
 def openapi_config(version: str) -> OpenAPIConfig:
     """How the document is made; it is served by the page routes, so Litestar's own stay off."""
-    schemes = {
-        "X-Ops-Token": SecurityScheme(type="apiKey", name="X-Ops-Token", security_scheme_in="header"),
+    schemes: dict[str, SecurityScheme | Reference] = {
+        "X-Ops-Token": SecurityScheme(
+            type="apiKey", name="X-Ops-Token", security_scheme_in="header"
+        ),
         "Bearer": SecurityScheme(type="http", scheme="bearer"),
     }
     return OpenAPIConfig(

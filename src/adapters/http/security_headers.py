@@ -9,17 +9,14 @@ _ALWAYS = [
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    (b"cache-control", b"no-store"),
 ]
-_CSP = b"content-security-policy"
-_CLOSED = (_CSP, b"default-src 'none'; frame-ancestors 'none'")
+_UNLESS_GIVEN = [
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
 PAGE_CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'none'"
-)
-VIEWER_CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 
 
@@ -39,8 +36,9 @@ class SecurityHeaders:
         def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 headers = list(message.get("headers", ()))
-                has_policy = any(name == _CSP for name, _ in headers)
-                message["headers"] = [*headers, *_ALWAYS, *(() if has_policy else (_CLOSED,))]
+                given = {name for name, _ in headers}
+                missing = [header for header in _UNLESS_GIVEN if header[0] not in given]
+                message["headers"] = [*headers, *_ALWAYS, *missing]
             return send(message)
 
         await self._app(scope, receive, send_with_headers)

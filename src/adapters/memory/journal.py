@@ -5,7 +5,16 @@ from collections.abc import AsyncIterator, Sequence
 from ...application.errors import BrokenChain, IdempotencyClash
 from ...application.growth import Growth, follow
 from ...application.ports import KEY_LIFETIME_NS, Appended, Clock
-from ...domain.entry import CODEC, Entry, Head, IdempotencyKey, Recorded, Stream, append_to, first_break
+from ...domain.entry import (
+    CODEC,
+    Entry,
+    Head,
+    IdempotencyKey,
+    Recorded,
+    Stream,
+    append_to,
+    first_break,
+)
 
 PAGE = 256
 

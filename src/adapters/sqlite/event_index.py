@@ -36,7 +36,8 @@ class SqliteEventIndex:
 
     async def add(self, events: Sequence[RecordedEvent], checkpoint: int, expected: int) -> bool:
         """See `EventIndex.add`."""
-        job = partial(_add, rows=[_row(e) for e in events], checkpoint=checkpoint, expected=expected)
+        rows = [_row(event) for event in events]
+        job = partial(_add, rows=rows, checkpoint=checkpoint, expected=expected)
         return await self._writer.submit_in_background(job)
 
     async def clear(self) -> None:
@@ -118,6 +119,9 @@ class SqliteEventIndex:
         return await self._writer.submit_in_background(_integrity_faults)
 
 
+_INTEGRITY_CHECK = "INSERT INTO event_words(event_words, rank) VALUES ('integrity-check', 1)"
+
+
 def _conditions(wanted: EventFilter, upto: int) -> tuple[str, list[Any]]:
     given = {
         "number <= ?": upto,
@@ -177,7 +181,7 @@ def _clear(connection: GroupCommit) -> None:
 
 def _integrity_faults(connection: GroupCommit) -> list[str]:
     try:
-        connection.execute("INSERT INTO event_words(event_words, rank) VALUES('integrity-check', 1)")
+        connection.execute(_INTEGRITY_CHECK)
     except sqlite3.DatabaseError as error:
         return [f"the word index does not match the events: {error}"]
     return []

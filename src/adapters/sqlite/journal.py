@@ -42,9 +42,7 @@ class SqliteJournal:
     ) -> Appended:
         """See `Journal.append`."""
         encoded = [CODEC.encode(entry) for entry in entries]
-        job = partial(
-            _append, stream=stream, encoded=encoded, now=self._clock.now(), key=key
-        )
+        job = partial(_append, stream=stream, encoded=encoded, now=self._clock.now(), key=key)
         return await self._writer.submit(job, sum(len(e.payload) for e in encoded))
 
     async def restore(self, entries: Sequence[Recorded]) -> None:

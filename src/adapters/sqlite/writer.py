@@ -84,7 +84,7 @@ class Writer:
         self._closing = False
 
     async def run(self, ready: asyncio.Future[None]) -> None:
-        """Open the file, then commit what is submitted until `close`; `ready` tells of the start."""
+        """Open the file, then commit what is submitted until `close`; `ready` tells when."""
 
         def factory(*args: Any, **kwargs: Any) -> GroupCommit:
             self._connection = GroupCommit(*args, **kwargs)
