@@ -124,7 +124,8 @@ class SampleRecorder:
         failing = False
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), FLUSH_EVERY_SECONDS)
+                async with asyncio.timeout(FLUSH_EVERY_SECONDS):
+                    await self._full.wait()
             self._full.clear()
             try:
                 await self.flush()

@@ -21,7 +21,8 @@ def words(text: str) -> list[str]:
     """The words of a text: runs of letters and digits, lower case, without diacritics."""
     if text.isascii():
         return _WORD.findall(text.lower())
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    folded = unicodedata.normalize("NFKD", text).casefold()
+    decomposed = unicodedata.normalize("NFKD", folded)
     return _WORD.findall("".join(c for c in decomposed if not unicodedata.combining(c)))
 
 

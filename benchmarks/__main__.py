@@ -1,0 +1,26 @@
+"""`python -m benchmarks [middleware|events|footprint] [--quick]`."""
+
+import click
+
+from . import events, footprint, middleware
+
+BENCHMARKS = {
+    "middleware": middleware.run,
+    "events": events.run,
+    "footprint": footprint.run,
+}
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
+@click.option("--quick", is_flag=True, help="fewer and shorter rounds: for a look, not for a claim")
+def main(names: tuple[str, ...], quick: bool) -> None:
+    """Run the benchmarks with these NAMES (all if none is given), and say which bars they reach."""
+    bars = [bar for name in names or BENCHMARKS for bar in BENCHMARKS[name](quick)]
+    click.echo()
+    for bar in bars:
+        click.echo(bar)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks")

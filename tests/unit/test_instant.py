@@ -1,0 +1,51 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opsboard.domain.instant import format_instant, parse_duration, parse_instant
+from opsboard.domain.validation import InvalidInput
+
+from ..fakes import START_NS
+
+
+@given(st.integers(0, 253_402_300_799_999))
+def test_a_moment_survives_being_written_and_read(ms: int) -> None:
+    assert parse_instant(format_instant(ms * 1_000_000), "ts") == ms * 1_000_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-01-31T09:00:00Z", "2026-01-31t09:00:00.000z", "2026-01-31 10:00:00+01:00",
+     "2026-01-31T04:00:00.0-05:00"],
+)  # fmt: skip
+def test_the_same_moment_is_written_in_many_ways(text: str) -> None:
+    assert parse_instant(text, "since") == START_NS
+
+
+def test_nanoseconds_are_kept() -> None:
+    assert parse_instant("2026-01-31T09:00:00.000000001Z", "since") == START_NS + 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "now", "2026", "2026-01-31", "2026-01-31T09:00:00", "2026-13-31T09:00:00Z",
+     "2026-02-30T09:00:00Z", "1969-12-31T23:59:59Z", "2026-01-31T09:00:00.Z",
+     "2026-01-31T09:00:00.1234567890Z", "0000-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59x",
+     "٢٠٢٦-01-31T09:00:00Z"],
+)  # fmt: skip
+def test_what_is_no_moment_names_the_field(text: str) -> None:
+    with pytest.raises(InvalidInput, match="since"):
+        parse_instant(text, "since")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("15m", 900), ("1h", 3600), ("7d", 604_800), ("1w", 604_800)]
+)
+def test_spans(text: str, seconds: int) -> None:
+    assert parse_duration(text, "last") == seconds * 1_000_000_000
+
+
+@pytest.mark.parametrize("text", ["", "0s", "-1h", "1", "h", "1.5h", "1y", "1 h", "3661d", "01m"])
+def test_what_is_no_span_names_the_field(text: str) -> None:
+    with pytest.raises(InvalidInput, match="last"):
+        parse_duration(text, "last")
