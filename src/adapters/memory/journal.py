@@ -53,15 +53,21 @@ class MemoryJournal:
         return numbers
 
     def _extend(self, stream: Stream, added: Sequence[Recorded]) -> None:
-        self._entries[stream].extend(added)
         for recorded in added:
             if recorded.key is not None:
-                known = self._keys.get((stream, recorded.key))
-                joins = known is not None and known.stop == recorded.number
-                start = known.start if known is not None and joins else recorded.number
-                self._keys[stream, recorded.key] = range(start, recorded.number + 1)
+                self._remember(recorded, recorded.key)
+            self._entries[stream].append(recorded)
         if added:
             self._growth.notify()
+
+    def _remember(self, recorded: Recorded, key: str) -> None:
+        """Entries of one append follow each other under one key, at one time."""
+        start = recorded.number
+        known = self._keys.get((recorded.stream, key))
+        if known is not None and known.stop == start:
+            last = self._entries[recorded.stream][known[-1] - 1]
+            start = known.start if last.recorded_at == recorded.recorded_at else start
+        self._keys[recorded.stream, key] = range(start, recorded.number + 1)
 
     async def read(
         self, stream: Stream, after: int = 0, until: int | None = None

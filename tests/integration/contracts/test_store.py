@@ -1,0 +1,179 @@
+"""What any Store must do as a whole: the use cases over it, and its proof."""
+
+import asyncio
+import base64
+
+import msgspec
+import pytest
+
+from opsboard.adapters.memory import MemoryStore
+from opsboard.application import transfer
+from opsboard.application.board import Opsboard
+from opsboard.application.errors import BrokenChain
+from opsboard.application.ports import SavedFold, Store
+from opsboard.application.query import event_filter
+from opsboard.application.verify import verify
+from opsboard.domain.entry import Stream
+
+from ...fakes import CountingIds, ManualClock, sample
+
+
+async def fill(board: Opsboard) -> None:
+    for n in range(20):
+        await board.record_event(f"event number {n}", meta={"n": n}, key=f"k{n}")
+        board.observe(sample(ms=n))
+        if n % 5 == 0:
+            await board.samples.flush()
+    await board.samples.flush()
+    for projection in board.projections.values():
+        await projection.catch_up()
+        await projection.save()
+
+
+@pytest.fixture
+async def board(store: Store, clock: ManualClock) -> Opsboard:
+    """Over the open store, without its background work."""
+    board = Opsboard(store, clock, CountingIds())
+    await fill(board)
+    return board
+
+
+async def differences(store: Store) -> list[str]:
+    return [difference async for difference in verify(store)]
+
+
+async def exported(store: Store) -> list[bytes]:
+    return [line async for line in transfer.export(store.journal)]
+
+
+async def test_a_store_takes_writes(store: Store) -> None:
+    await store.check_writable()
+
+
+async def test_an_untouched_store_verifies(board: Opsboard) -> None:
+    assert await differences(board.store) == []
+    assert (await board.metrics()).requests_total == 20
+    found = await board.event_queries.search(event_filter(q="number 7"))
+    assert [event.id for event in found.events] == [8]
+
+
+async def test_a_wrong_fold_is_found(board: Opsboard) -> None:
+    folds = board.store.folds
+    saved = await folds.load("request_metrics")
+    assert saved is not None
+    more = Opsboard(MemoryStore(ManualClock()), ManualClock(), CountingIds())
+    more.projections["request_metrics"].fold.series.clear()  # type: ignore[union-attr]
+    empty = more.metrics_queries._projection.fold.dump()
+    wrongs = [
+        (SavedFold(saved.checkpoint, empty), "shop /cart/{id} GET 200: saved count 0, recompu"),
+        (SavedFold(saved.checkpoint, b"\xc1"), "request metrics: the saved fold is damaged"),
+        (SavedFold(99, saved.state), "request metrics: saved up to entry 99, the journal ends"),
+    ]
+    for wrong, said in wrongs:
+        await folds.drop("request_metrics")
+        await folds.save("request_metrics", wrong, expected=0)
+        (found,) = await differences(board.store)
+        assert said in found
+
+
+async def test_a_wrong_index_is_found(board: Opsboard) -> None:
+    index = board.store.event_index
+    all_of_them = [event async for event, _ in index.indexed()]
+    await index.clear()
+    await index.add(all_of_them[:4] + all_of_them[5:], 20, 0)
+    assert await differences(board.store) == [
+        "event index: event 5 is not as the journal has it"
+    ]
+
+
+async def test_an_index_that_knows_more_than_the_journal_is_found(
+    board: Opsboard, clock: ManualClock
+) -> None:
+    event = (await board.event_queries.search(limit=1)).events[0]
+    invented = msgspec.structs.replace(event, id=21)
+    await board.store.event_index.add([invented], 21, 20)
+    found = await differences(board.store)
+    assert found == ["event index: event 21 is not in the journal"]
+
+
+async def test_a_journal_travels_without_loss(board: Opsboard, clock: ManualClock) -> None:
+    lines = await exported(board.store)
+    assert len(lines) == await transfer.count(board.store.journal) == 25
+    assert all(line.count(b"\n") == 1 and line.endswith(b"\n") for line in lines)
+    for other in (MemoryStore(clock), board.store):
+        for _ in range(2):
+            taken = [n async for n in transfer.restore(other.journal, lines)]
+            assert taken[-1] == len(lines)
+        assert await exported(other) == lines
+
+
+async def test_a_cut_off_import_goes_on_where_it_stopped(
+    board: Opsboard, clock: ManualClock
+) -> None:
+    lines = await exported(board.store)
+    other = MemoryStore(clock)
+    for upto in (3, 11, 12, len(lines)):
+        assert [n async for n in transfer.restore(other.journal, lines[:upto])][-1] == upto
+    assert await exported(other) == lines
+
+
+async def test_a_long_journal_is_taken_in_batches(store: Store, clock: ManualClock) -> None:
+    origin = Opsboard(MemoryStore(clock), clock, CountingIds())
+    await asyncio.gather(*(origin.record_event(str(n)) for n in range(1_200)))
+    lines = await exported(origin.store)
+    taken = [n async for n in transfer.restore(store.journal, lines)]
+    assert taken == [500, 1_000, 1_200]
+    assert await exported(store) == lines
+
+
+async def test_a_changed_line_is_refused_and_what_came_before_it_stays(
+    store: Store, clock: ManualClock
+) -> None:
+    origin = Opsboard(MemoryStore(clock), clock, CountingIds())
+    await fill(origin)
+    lines = await exported(origin.store)
+    changed = lines[10].replace(b"event number 5", b"event number 6")
+    assert changed != lines[10]
+    with pytest.raises(BrokenChain, match=r"lines up to 25: events 6 does not follow"):
+        [n async for n in transfer.restore(store.journal, [*lines[:10], changed, *lines[11:]])]
+    assert (await store.journal.head(Stream.EVENTS)).number == 0
+    assert (await store.journal.head(Stream.SAMPLES)).number == 5
+
+
+async def test_another_journal_is_not_mixed_in(board: Opsboard, clock: ManualClock) -> None:
+    other = Opsboard(MemoryStore(clock), clock, CountingIds())
+    for n in range(20):
+        await other.record_event(f"quite another number {n}")
+    lines = await exported(other.store)
+    with pytest.raises(BrokenChain, match="line 20: the store holds another journal"):
+        [n async for n in transfer.restore(board.store.journal, lines)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"\n",
+        b"{}",
+        b"[]",
+        b"\xff",
+        b'{"stream":"gossip"}',
+        b"not JSON",
+        b'{"stream":"events","number":1,"recorded_at":1,"kind":"event","version":1,'
+        b'"payload":{},"hash":"*"}',
+    ],
+)
+async def test_a_line_that_is_no_entry_is_named(store: Store, line: bytes) -> None:
+    with pytest.raises(transfer.MalformedExport, match="line 1: is no entry of an export"):
+        [n async for n in transfer.restore(store.journal, [line])]
+
+
+async def test_a_line_says_everything_of_its_entry(board: Opsboard) -> None:
+    first = (await exported(board.store))[5]
+    line = msgspec.json.decode(first)
+    assert line["stream"] == "events"
+    assert line["number"] == 1
+    assert line["kind"] == "event"
+    assert line["payload"]["message"] == "event number 0"
+    assert line["key"] == "k0"
+    assert len(base64.b64decode(line["hash"])) == len(base64.b64decode(line["fingerprint"])) == 32
