@@ -1,4 +1,4 @@
-"""A load client that costs little: raw bytes out, and of what comes back only the length is read."""
+"""A load client that costs little: of what comes back, only status and length are read."""
 
 import asyncio
 import re

@@ -68,7 +68,7 @@ Costs = Mapping[str, Cost]
 
 def run(quick: bool) -> Sequence[Bar]:
     """Measure, print the table, give the bars."""
-    rounds, requests = (3, 5_000) if quick else (11, 20_000)
+    rounds, requests = (3, 20_000) if quick else (11, 20_000)
     contenders = _contenders()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         costs = runner.run(_measure_all(contenders, rounds, requests))

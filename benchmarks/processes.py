@@ -79,7 +79,7 @@ def fastapi_server(folder: Path) -> Iterator[Server]:
 def _server(arguments: Sequence[str]) -> Iterator[Server]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OPS_")}
     started_at = time.perf_counter()
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [sys.executable, *arguments],
         stdout=subprocess.PIPE,
         text=True,

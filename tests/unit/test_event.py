@@ -161,7 +161,5 @@ def test_a_filter_wants_what_matches_all_of_it(unwanted: EventFilter) -> None:
 
 def test_a_filter_that_no_event_could_pass_is_refused() -> None:
     with pytest.raises(InvalidInput) as refused:
-        EventFilter.of(
-            level="loud", type="low", service="", since=None, until=None, query=None
-        )
+        EventFilter.of(level="loud", type="low", service="", since=None, until=None, query=None)
     assert [v.pointer for v in refused.value.violations] == ["level", "type", "service"]

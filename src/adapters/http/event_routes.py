@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from ...application.board import Opsboard
 from ...application.errors import EventNotFound
@@ -27,20 +27,24 @@ MAX_ID = 2**63 - 1
 _encode = msgspec.json.Encoder().encode
 _JSON = (b"content-type", b"application/json")
 
-LevelFilter = Annotated[str | None, Parameter(description="one level, in any case", required=False)]
-TypeFilter = Annotated[str | None, Parameter(description="one type", required=False)]
-ServiceFilter = Annotated[str | None, Parameter(description="one service", required=False)]
+LevelFilter = Annotated[
+    str | None, QueryParameter(description="one level, in any case", required=False)
+]
+TypeFilter = Annotated[str | None, QueryParameter(description="one type", required=False)]
+ServiceFilter = Annotated[str | None, QueryParameter(description="one service", required=False)]
 TextFilter = Annotated[
     str | None,
-    Parameter(
+    QueryParameter(
         description="words that must all occur in message or meta; `word*` for a beginning",
         required=False,
     ),
 ]
 Since = Annotated[
-    str | None, Parameter(description="not before this RFC 3339 time", required=False)
+    str | None, QueryParameter(description="not before this RFC 3339 time", required=False)
 ]
-Until = Annotated[str | None, Parameter(description="before this RFC 3339 time", required=False)]
+Until = Annotated[
+    str | None, QueryParameter(description="before this RFC 3339 time", required=False)
+]
 
 
 class RecordEvent:
@@ -94,11 +98,11 @@ def event_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
 
     @post("/events", status_code=200, middleware=[answer_raw], tags=["events"])
     async def record_event(
-        data: EventDraft,  # noqa: ARG001
+        data: JSONBody[EventDraft],  # noqa: ARG001
         idempotency_key: Annotated[  # noqa: ARG001
             str | None,
-            Parameter(
-                header="Idempotency-Key",
+            HeaderParameter(
+                name="Idempotency-Key",
                 description="the same key and body within 24 hours records once",
                 required=False,
             ),
@@ -116,10 +120,10 @@ def event_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
         q: TextFilter = None,
         since: Since = None,
         until: Until = None,
-        limit: Annotated[int, Parameter(ge=1, le=MAX_PAGE, required=False)] = DEFAULT_PAGE,
+        limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, required=False)] = DEFAULT_PAGE,
         before: Annotated[
             int | None,
-            Parameter(ge=1, le=MAX_ID, description="only ids below this one", required=False),
+            QueryParameter(ge=1, le=MAX_ID, description="only ids below this one", required=False),
         ] = None,
     ) -> Response[list[EventBody]]:
         """Events, newest first; the next page is in the Link header."""
@@ -145,7 +149,7 @@ def event_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
         )
 
     @get("/events/{id:int}", guards=reading, tags=["events"])
-    async def get_event(id: int) -> EventBody:
+    async def get_event(id: FromPath[int]) -> EventBody:
         """One event."""
         if not 1 <= id <= MAX_ID:
             raise EventNotFound(f"no event has the id {id}")

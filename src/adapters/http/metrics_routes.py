@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from ...application.board import Opsboard
 from ...domain.metrics import MetricsSnapshot
@@ -14,8 +14,8 @@ from .auth import Tokens
 from .exposition import MEDIA_TYPES, exposition
 from .parameters import known_parameters
 
-Name = Annotated[str | None, Parameter(description="exactly this one", required=False)]
-Moment = Annotated[str | None, Parameter(description="an RFC 3339 time", required=False)]
+Name = Annotated[str | None, QueryParameter(description="exactly this one", required=False)]
+Moment = Annotated[str | None, QueryParameter(description="an RFC 3339 time", required=False)]
 
 
 def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
@@ -33,7 +33,7 @@ def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler
         route: Name = None,
         method: Name = None,
         last: Annotated[
-            str | None, Parameter(description="a window such as 15m, 1h, 7d", required=False)
+            str | None, QueryParameter(description="a window such as 15m, 1h, 7d", required=False)
         ] = None,
         since: Moment = None,
         until: Moment = None,

@@ -18,7 +18,9 @@ def known_parameters(
     given = connection.query_params.multi_items()
     if not given:
         return
-    known = handler.parsed_fn_signature.parameters
+    known = (
+        handler.parsed_fn_signature.parameters.keys() - connection.path_params.keys() - {"request"}
+    )
     seen: set[str] = set()
     violations = []
     for name, _ in given:

@@ -175,9 +175,7 @@ async def test_a_restored_key_is_known(store: Store, clock: ManualClock) -> None
     assert (await store.journal.append(Stream.EVENTS, events("d"))).numbers == range(4, 5)
 
 
-async def test_a_changed_or_missing_entry_is_not_restored(
-    store: Store, clock: ManualClock
-) -> None:
+async def test_a_changed_or_missing_entry_is_not_restored(store: Store, clock: ManualClock) -> None:
     from opsboard.adapters.memory import MemoryStore
 
     origin = MemoryStore(clock).journal

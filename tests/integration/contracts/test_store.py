@@ -81,9 +81,7 @@ async def test_a_wrong_index_is_found(board: Opsboard) -> None:
     all_of_them = [event async for event, _ in index.indexed()]
     await index.clear()
     await index.add(all_of_them[:4] + all_of_them[5:], 20, 0)
-    assert await differences(board.store) == [
-        "event index: event 5 is not as the journal has it"
-    ]
+    assert await differences(board.store) == ["event index: event 5 is not as the journal has it"]
 
 
 async def test_an_index_that_knows_more_than_the_journal_is_found(
