@@ -89,8 +89,22 @@ def _check_header(path: Path) -> int:
 
 
 def _check_content(path: Path) -> None:
-    """Refuse a damaged file before anything is written to it."""
-    with closing(sqlite3.connect(uri(path, "ro"), uri=True)) as connection:
+    """Refuse a damaged file before anything is written to it, or beside it."""
+    wal = path.with_name(f"{path.name}-wal")
+    if wal.exists():
+        _check_tables(path, uri(path, "ro"))
+        return
+    try:
+        _check_tables(path, f"{uri(path, 'ro')}&immutable=1")
+    except StoreUnusable:
+        if not wal.exists():
+            raise
+        # Another process opened it meanwhile, and an immutable file is read without its lock.
+        _check_tables(path, uri(path, "ro"))
+
+
+def _check_tables(path: Path, address: str) -> None:
+    with closing(sqlite3.connect(address, uri=True)) as connection:
         try:
             streams = connection.execute("SELECT stream, number FROM head").fetchall()
             for stream, number in streams:

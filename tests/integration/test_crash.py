@@ -1,0 +1,152 @@
+"""A server killed in the middle of its work: what was acknowledged is there, each once."""
+
+import asyncio
+import json
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from .server import TOKEN, Server, run, serving
+
+CONNECTIONS = 64
+EVENTS = 10_000
+KILLED_AFTER = 3_000
+
+
+class Posting:
+    """Posts numbered events over a number of connections until all are acknowledged, or none is."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.waiting = iter(range(EVENTS))
+        self.acknowledged: dict[int, int] = {}
+
+    async def run(self) -> None:
+        await asyncio.gather(*(self.post_all() for _ in range(CONNECTIONS)))
+
+    async def post_all(self) -> None:
+        """One connection, raw: 64 clients of a library would take most of the machine."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+        try:
+            for number in self.waiting:
+                writer.write(request(number))
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 200"), head
+                length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+                event = json.loads(await reader.readexactly(length))
+                self.acknowledged[number] = event["id"]
+                if len(self.acknowledged) == KILLED_AFTER:
+                    self.server.process.send_signal(signal.SIGKILL)
+        except (OSError, asyncio.IncompleteReadError):
+            return
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+
+def request(number: int) -> bytes:
+    body = json.dumps({"level": "INFO", "type": "OPS", "message": f"n{number}"}).encode()
+    return (
+        f"POST /events HTTP/1.1\r\nHost: test\r\nX-Ops-Token: {TOKEN}\r\n"
+        f"Content-Type: application/json\r\nIdempotency-Key: key-{number}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
+def kept(server: Server) -> dict[int, list[int]]:
+    """The ids under which each number is kept."""
+    found: dict[int, list[int]] = {}
+    answer = server.client.get("/events?limit=500")
+    while True:
+        for event in answer.json():
+            found.setdefault(int(event["message"][1:]), []).append(event["id"])
+        if "next" not in answer.links:
+            return found
+        answer = server.client.get(answer.links["next"]["url"])
+
+
+async def test_after_a_kill_all_that_was_acknowledged_is_there_once(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'ops.db'}"
+    with serving(store) as server:
+        posting = Posting(server)
+        await posting.run()
+        assert server.process.wait(timeout=30) == -signal.SIGKILL
+    acknowledged = posting.acknowledged
+    assert KILLED_AFTER <= len(acknowledged) < EVENTS
+    assert run("verify", "--store", store).returncode == 0
+    with serving(store) as server:
+        found = kept(server)
+        assert all(len(ids) == 1 for ids in found.values())
+        assert {number: found[number][0] for number in acknowledged} == acknowledged
+        ids = sorted(id for (id,) in found.values())
+        assert ids == list(range(1, len(ids) + 1))
+        for number in range(0, EVENTS, 500):
+            answer = await asyncio.to_thread(post_again, server, number)
+            assert answer == found.get(number, [answer])[0]
+        assert server.stop() == 0
+    verified = run("verify", "--store", store)
+    assert verified.returncode == 0, verified.stdout
+
+
+def post_again(server: Server, number: int) -> int:
+    """The id that a retry with the same key is given."""
+    answer = server.post_event({"Idempotency-Key": f"key-{number}"}, message=f"n{number}")
+    return int(answer.json()["id"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_clean_end_finishes_requests_in_flight_and_exits_0(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    store = f"sqlite:///{tmp_path / 'ops.db'}"
+    with serving(store) as server:
+        for _ in range(50):
+            server.client.get("/health")
+
+        def body():  # type: ignore[no-untyped-def]
+            yield b'{"level":"INFO","type":"OPS",'
+            server.process.send_signal(number)
+            yield b'"message":"in flight"}'
+
+        headers = {"X-Ops-Token": TOKEN, "Content-Type": "application/json"}
+        answer = httpx.post(f"{server.url}/events", content=body(), headers=headers)
+        assert answer.json()["message"] == "in flight"
+        assert server.process.wait(timeout=30) == 0
+    assert run("verify", "--store", store).returncode == 0
+    with serving(store) as server:
+        assert server.client.get("/events/1").json()["message"] == "in flight"
+        rows = server.client.get("/metrics").json()["requests"]
+        counts = {(r["route"], r["method"]): r["count"] for r in rows}
+        assert counts == {("/events/{id}", "GET"): 1, ("/events", "POST"): 1, ("/health", "GET"): 50}
+
+
+async def test_two_servers_on_one_file_number_and_show_each_others_events(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'ops.db'}"
+    with serving(store) as one, serving(store) as other:
+
+        async def post(server: Server, name: str) -> list[int]:
+            async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+                headers = {"X-Ops-Token": TOKEN}
+                answers = [
+                    await http.post(
+                        "/events",
+                        json={"level": "INFO", "type": "OPS", "message": f"{name} {n}"},
+                        headers=headers,
+                    )
+                    for n in range(100)
+                ]
+            return [answer.json()["id"] for answer in answers]
+
+        ids = await asyncio.gather(post(one, "one"), post(other, "other"))
+        assert sorted(ids[0] + ids[1]) == list(range(1, 201))
+        for server in (one, other):
+            newest = server.client.get("/events?limit=500").json()
+            assert [event["id"] for event in newest] == list(range(200, 0, -1))
+            assert len(server.client.get("/events?q=other&limit=500").json()) == 100
+        for server in (one, other):
+            assert server.stop() == 0
+    assert run("verify", "--store", store).returncode == 0
