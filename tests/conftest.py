@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-
 from opsboard.adapters.memory import MemoryStore
 from opsboard.adapters.sqlite import SqliteStore
 from opsboard.application.board import Opsboard
@@ -27,7 +26,7 @@ def memory(clock: ManualClock) -> MemoryStore:
 
 @pytest.fixture
 async def board(memory: MemoryStore, clock: ManualClock) -> AsyncIterator[Opsboard]:
-    async with Opsboard(memory, clock, CountingIds()).running() as running:
+    async with Opsboard(memory, clock, CountingIds()) as running:
         yield running
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 from ..domain.event import DEFAULT_SERVICE, RecordedEvent
 from ..domain.metrics import MetricsSnapshot
@@ -42,16 +42,25 @@ class Opsboard:
         self.metrics_queries = MetricsQueries(store.journal, self.samples, metrics, clock)
         self.health = HealthChecks(store, self.projections, self.samples, clock)
 
+    async def __aenter__(self) -> Self:
+        """Open the store and start the background work. Raises `StoreUnusable`."""
+        self._running = self._run()
+        await self._running.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        """Flush, save, and close the store."""
+        await self._running.__aexit__(*error)
+
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["Opsboard"]:
-        """Open the store and work for as long as the context lasts. Raises `StoreUnusable`."""
+    async def _run(self) -> AsyncIterator[None]:
         async with self.store.opened():
             for projection in self.projections.values():
                 await projection.start()
             work = [self.samples.run, *(p.run for p in self.projections.values())]
             tasks = [asyncio.create_task(_persist(job)) for job in work]
             try:
-                yield self
+                yield
             finally:
                 for task in tasks:
                     task.cancel()

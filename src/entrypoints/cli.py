@@ -26,7 +26,7 @@ _SERVE_FLAGS: Mapping[str, tuple[str, str]] = {
     "port": ("OPS_PORT", "port to listen on, 0 for a free one [8000]"),
     "api-token": ("OPS_API_TOKEN", "token that every write needs; none: writing is closed"),
     "read-token": ("OPS_READ_TOKEN", "token that reads need; none: reading is open"),
-    "retention": ("OPS_RETENTION", "how long entries are kept, such as samples=7d,events=400d"),
+    "retention": ("OPS_RETENTION", "how long entries are kept [forever, the only value so far]"),
 }
 
 Command = Callable[..., Any]
@@ -97,7 +97,8 @@ def serve(generate_token: bool, **flags: str | None) -> None:
     reads = "with a token" if settings.read_token else "open"
 
     def announce(address: str) -> None:
-        click.echo(f"store    {settings.store}\nwrites   {writes}\nreads    {reads}")
+        click.echo(f"store    {settings.store}, entries kept {settings.retention}")
+        click.echo(f"writes   {writes}\nreads    {reads}")
         click.echo(f"opsboard {__version__} on {address}  (Ctrl+C ends it)")
 
     run_server(settings, announce)

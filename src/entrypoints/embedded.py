@@ -1,20 +1,14 @@
 """In-process use, without HTTP: the same use cases that the routes call."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from ..application.board import Opsboard
 from .container import container_for
 from .settings import DEFAULT_STORE, StoreUrl
 
 
-@asynccontextmanager
-async def open_board(store: str = DEFAULT_STORE) -> AsyncIterator[Opsboard]:
-    """Open a store by its URL (`sqlite:///ops.db`, `memory:`) and work on it.
+def open_board(store: str = DEFAULT_STORE) -> Opsboard:
+    """The board over the store at a URL (`sqlite:///ops.db`, `memory:`), for `async with`.
 
-    Raises `SettingError` for a URL that names no engine, `StoreUnusable` for a store that can not
-    be opened.
+    Nothing is touched before the context is entered, which raises `StoreUnusable` for a store that
+    can not be opened. Raises `SettingError` for a URL that names no engine.
     """
-    board = container_for(StoreUrl.parse(store, "store")).board()
-    async with board.running():
-        yield board
+    return container_for(StoreUrl.parse(store, "store")).board()

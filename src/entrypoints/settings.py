@@ -9,6 +9,7 @@ import msgspec
 
 DEFAULT_STORE = "sqlite:///ops.db"
 MAX_PORT = 65_535
+KEEP_FOREVER = "forever"
 
 _PORT = re.compile(r"[0-9]{1,5}")
 
@@ -49,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True):
     port: int = 8000
     api_token: str | None = None
     read_token: str | None = None
+    retention: str = KEEP_FOREVER
 
     @classmethod
     def load(cls, values: Mapping[str, str]) -> "Settings":
@@ -62,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True):
             port=_port(values.get("OPS_PORT") or "8000"),
             api_token=_token("OPS_API_TOKEN", values),
             read_token=_token("OPS_READ_TOKEN", values),
+            retention=_retention(values.get("OPS_RETENTION") or KEEP_FOREVER),
         )
 
 
@@ -75,6 +78,16 @@ def _port(text: str) -> int:
     if _PORT.fullmatch(text) is None or int(text) > MAX_PORT:
         raise SettingError(f"OPS_PORT: {text!r} is no port number (0-65535; 0 takes a free one)")
     return int(text)
+
+
+def _retention(text: str) -> str:
+    """Refuse what would not be done: a setting that is taken and ignored is worse than none."""
+    if text != KEEP_FOREVER:
+        raise SettingError(
+            f"OPS_RETENTION: {text!r} can not be kept: this version removes no entry, "
+            f"so the only value is {KEEP_FOREVER!r}"
+        )
+    return text
 
 
 def _token(name: str, values: Mapping[str, str]) -> str | None:

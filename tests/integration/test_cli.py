@@ -7,9 +7,8 @@ import socket
 import subprocess
 from pathlib import Path
 
-import pytest
-
 import opsboard
+import pytest
 
 from .server import OPSBOARD, TOKEN, Server, environment, run, serving
 
@@ -55,7 +54,7 @@ def test_serve_has_a_flag_for_every_setting() -> None:
         (["--api-token", ""], {}, "OPS_API_TOKEN"),
         ([], {"OPS_API_TOKEN": "two words"}, "OPS_API_TOKEN"),
         ([], {"OPS_READ_TOKEN": "käse"}, "OPS_READ_TOKEN"),
-        (["--retention", "soon"], {}, "OPS_RETENTION"),
+        (["--retention", "7d"], {}, "OPS_RETENTION"),
         (["--colour"], {}, "--colour"),
         (["extra"], {}, "extra"),
     ],
@@ -63,7 +62,7 @@ def test_serve_has_a_flag_for_every_setting() -> None:
 def test_a_setting_that_can_not_work_stops_the_start_and_is_named(
     arguments: list[str], settings: dict[str, str], named: str
 ) -> None:
-    ended = run("serve", *arguments, **({"OPS_STORE": "memory:"} | settings))
+    ended = run("serve", *arguments, stdin=b"", **({"OPS_STORE": "memory:"} | settings))
     assert ended.returncode == 2
     assert ended.stdout == b""
     assert named in one_line(ended.stderr)
@@ -79,7 +78,7 @@ def test_a_port_that_is_taken_is_named() -> None:
 
 def test_serve_says_where_it_is_and_what_is_open(store: str) -> None:
     with serving(store, OPS_READ_TOKEN="reads") as server:
-        assert server.said[0] == f"store    {store}\n"
+        assert server.said[0] == f"store    {store}, entries kept forever\n"
         assert server.said[1] == "writes   open, with the token\n"
         assert server.said[2] == "reads    with a token\n"
         assert TOKEN not in "".join(server.said)
@@ -101,8 +100,9 @@ def test_a_generated_token_works_and_yields_to_a_given_one(store: str) -> None:
 
 
 def test_flags_win_over_the_environment(store: str) -> None:
-    with serving("memory:", "--store", store, "--api-token", "other") as server:
-        assert server.said[0] == f"store    {store}\n"
+    flags = ("--store", store, "--api-token", "other", "--retention", "forever")
+    with serving("memory:", *flags) as server:
+        assert server.said[0].startswith(f"store    {store},")
         assert server.post_event().status_code == 401
         assert server.post_event({"X-Ops-Token": "other"}).status_code == 200
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def test_a_clean_end_finishes_requests_in_flight_and_exits_0(
         for _ in range(50):
             server.client.get("/health")
 
-        def body():  # type: ignore[no-untyped-def]
+        def body() -> Iterator[bytes]:
             yield b'{"level":"INFO","type":"OPS",'
             server.process.send_signal(number)
             yield b'"message":"in flight"}'
@@ -121,7 +122,11 @@ def test_a_clean_end_finishes_requests_in_flight_and_exits_0(
         assert server.client.get("/events/1").json()["message"] == "in flight"
         rows = server.client.get("/metrics").json()["requests"]
         counts = {(r["route"], r["method"]): r["count"] for r in rows}
-        assert counts == {("/events/{id}", "GET"): 1, ("/events", "POST"): 1, ("/health", "GET"): 50}
+        assert counts == {
+            ("/events/{id}", "GET"): 1,
+            ("/events", "POST"): 1,
+            ("/health", "GET"): 50,
+        }
 
 
 async def test_two_servers_on_one_file_number_and_show_each_others_events(tmp_path: Path) -> None:

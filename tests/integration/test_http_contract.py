@@ -6,12 +6,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from opsboard.domain.instant import parse_instant
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as openmetrics_families,
 )
 from prometheus_client.parser import text_string_to_metric_families as text_families
-
-from opsboard.domain.instant import parse_instant
 
 from .server import TOKEN, Server, serving
 

@@ -1,22 +1,22 @@
 """The latency middleware inside the frameworks that it is made for."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import litestar
 import litestar.response
+import opsboard
 import pytest
-from litestar.params import FromPath
 from fastapi import APIRouter, FastAPI
+from litestar.params import FromPath
+from opsboard.adapters.http.middleware import ASGIApp, Message, Scope
+from opsboard.domain.sample import RequestSample
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route
-
-import opsboard
-from opsboard.adapters.http.middleware import ASGIApp, Message, Scope
-from opsboard.domain.sample import RequestSample
 
 from ..fakes import ManualClock
 
@@ -202,7 +202,7 @@ async def test_what_was_sent_counts_when_the_client_went_away(
         await send({"type": "http.response.body", "body": b"a", "more_body": True})
         await send({"type": "http.response.body", "body": b"b", "more_body": True})
 
-    sent = []
+    sent: list[Message] = []
 
     async def broken_send(message: Message) -> None:
         if len(sent) == 2:
@@ -218,8 +218,6 @@ async def test_what_was_sent_counts_when_the_client_went_away(
 async def test_a_cancelled_request_counts(
     seen: Seen, clock: ManualClock, started: bool, status: int
 ) -> None:
-    import asyncio
-
     async def app(scope: Scope, receive: Any, send: Any) -> None:
         if started:
             await start(send)

@@ -1,5 +1,6 @@
 """The SQLite file: what is refused and left as it was, what is read though it is old."""
 
+import asyncio
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -7,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-
 from opsboard.adapters.sqlite import SqliteStore, schema
 from opsboard.application.board import Opsboard
 from opsboard.application.errors import Overloaded, StoreUnavailable, StoreUnusable
@@ -107,7 +107,7 @@ def test_what_is_no_store_is_one_line_and_left_untouched(
 
 
 async def test_a_path_that_can_not_be_written(tmp_path: Path, clock: ManualClock) -> None:
-    with pytest.raises(StoreUnusable, match="/proc/ops.db"):
+    with pytest.raises(StoreUnusable, match=r"/proc/ops\.db"):
         async with SqliteStore(Path("/proc/ops.db"), clock).opened():
             pass
 
@@ -212,8 +212,6 @@ async def test_a_store_that_another_holds_locked_is_unavailable_and_recovers(
 async def test_beyond_the_bound_of_what_waits_writes_are_refused_at_once(
     tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import asyncio
-
     monkeypatch.setattr("opsboard.adapters.sqlite.writer.MAX_WAITING", 10)
     store = SqliteStore(tmp_path / "ops.db", clock)
     async with store.opened():
@@ -236,9 +234,7 @@ async def test_a_closed_store_says_so(tmp_path: Path, clock: ManualClock) -> Non
         await board.event_queries.search()
 
 
-async def test_a_commit_that_fails_acknowledges_nobody(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+async def test_a_commit_that_fails_acknowledges_nobody(tmp_path: Path, clock: ManualClock) -> None:
     """A trigger fails within the transaction, as a full disk would."""
     path = tmp_path / "ops.db"
     store = SqliteStore(path, clock)

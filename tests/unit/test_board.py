@@ -1,13 +1,12 @@
 import asyncio
 
 import pytest
-
 from opsboard.adapters.memory import MemoryStore
 from opsboard.application.board import Opsboard
 from opsboard.application.errors import EventNotFound, IdempotencyClash, StoreUnavailable
 from opsboard.application.query import event_filter
 from opsboard.application.verify import verify
-from opsboard.domain.entry import CODEC, Encoded, Head, Stream, append_to
+from opsboard.domain.entry import CODEC, Encoded, Head, Recorded, Stream, append_to
 from opsboard.domain.instant import format_instant
 from opsboard.domain.validation import InvalidInput
 
@@ -133,7 +132,7 @@ async def test_a_restart_goes_on_from_the_saved_folds(
 ) -> None:
     for expected in (1, 2, 3):
         board = Opsboard(memory, clock, CountingIdsFrom(expected))
-        async with board.running():
+        async with board:
             board.observe(sample())
             await board.record_event("hi")
             assert (await board.metrics()).requests_total == expected
@@ -144,12 +143,12 @@ async def test_a_restart_goes_on_from_the_saved_folds(
 
 
 async def test_a_damaged_saved_fold_is_made_anew(memory: MemoryStore, clock: ManualClock) -> None:
-    async with Opsboard(memory, clock, CountingIds()).running() as board:
+    async with Opsboard(memory, clock, CountingIds()) as board:
         board.observe(sample())
     saved = await memory.folds.load("request_metrics")
     assert saved is not None
     await memory.folds.save("request_metrics", type(saved)(saved.checkpoint, b"\xc1"), 1)
-    async with Opsboard(memory, clock, CountingIdsFrom(9)).running() as board:
+    async with Opsboard(memory, clock, CountingIdsFrom(9)) as board:
         board.observe(sample())
         assert (await board.metrics()).requests_total == 2
     assert [difference async for difference in verify(memory)] == []
@@ -163,7 +162,7 @@ async def test_an_entry_that_can_not_be_read_is_left_out_counted_and_told(
         broken = Encoded(kind, 1, b'{"ts": "soon"}')
         batch = [broken, good] if stream is Stream.EVENTS else [broken]
         await memory.journal.restore(append_to(stream, Head(), batch, START_NS, None))
-    async with Opsboard(memory, clock, CountingIds()).running() as board:
+    async with Opsboard(memory, clock, CountingIds()) as board:
         await board.projections["event_index"].catch_up()
         assert [e.id for e in (await board.event_queries.search()).events] == [2]
         assert (await board.metrics()).requests_total == 0
@@ -182,10 +181,10 @@ async def test_an_entry_that_can_not_be_read_is_left_out_counted_and_told(
 async def test_the_end_writes_what_is_left_and_says_what_could_not_be(
     memory: MemoryStore, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with Opsboard(memory, clock, CountingIds()).running() as board:
+    async with Opsboard(memory, clock, CountingIds()) as board:
         board.observe(sample())
     assert len(await entries(memory.journal, Stream.SAMPLES)) == 1
-    async with Opsboard(memory, clock, CountingIdsFrom(5)).running() as board:
+    async with Opsboard(memory, clock, CountingIdsFrom(5)) as board:
 
         async def fail() -> None:
             raise StoreUnavailable("the disk is gone")
@@ -214,7 +213,7 @@ async def test_a_background_job_that_fails_is_started_again(
         await run()
 
     projection.run = run_but_fail_once  # type: ignore[method-assign]
-    async with board.running():
+    async with board:
         recorded = await board.record_event("hi")
         while await projection.lag():
             await asyncio.sleep(0)
@@ -230,8 +229,8 @@ class CountingIdsFrom(CountingIds):
         self.given = run * 1_000_000
 
 
-async def _one_event(clock: ManualClock):  # type: ignore[no-untyped-def]
+async def _one_event(clock: ManualClock) -> Recorded:
     other = MemoryStore(clock)
-    async with Opsboard(other, clock, CountingIds()).running() as board:
+    async with Opsboard(other, clock, CountingIds()) as board:
         await board.record_event("readable")
     return (await entries(other.journal, Stream.EVENTS))[0]

@@ -2,7 +2,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from opsboard.domain.entry import (
     CODEC,
     Codec,

@@ -4,7 +4,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from opsboard.domain.event import EventFilter, OperationalEvent
 from opsboard.domain.validation import InvalidInput
 from opsboard.domain.words import TextQuery

@@ -1,5 +1,4 @@
 import pytest
-
 from opsboard.adapters.memory import MemoryStore
 from opsboard.application.board import Opsboard
 from opsboard.application.errors import StoreUnavailable
@@ -23,7 +22,7 @@ class FailingStore(MemoryStore):
 
 async def test_the_store_is_asked_at_most_once_a_second(clock: ManualClock) -> None:
     store = FailingStore(clock)
-    async with Opsboard(store, clock, CountingIds()).running() as board:
+    async with Opsboard(store, clock, CountingIds()) as board:
         assert (await board.health.store()).ok
         store.gone = True
         assert (await board.health.store()).ok

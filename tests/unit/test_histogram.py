@@ -1,10 +1,10 @@
 import math
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from opsboard.domain.histogram import ExponentialHistogram, bucket_of, centre_of
 
 BOUND = 0.011
@@ -42,7 +42,9 @@ def test_any_quantile_is_within_the_bound(latencies: list[int], q: float) -> Non
     ],
     ids=["log-normal", "bimodal", "constant", "twelve orders"],
 )
-def test_quantiles_of_shapes_that_latencies_have(shape, q) -> None:  # type: ignore[no-untyped-def]
+def test_quantiles_of_shapes_that_latencies_have(
+    shape: Callable[[random.Random], int], q: float
+) -> None:
     dice = random.Random(7)
     latencies = [shape(dice) for _ in range(10_000)]
     assert of(latencies).quantile(q) == pytest.approx(exact(latencies, q), rel=BOUND)

@@ -1,7 +1,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from opsboard.domain.instant import format_instant, parse_duration, parse_instant
 from opsboard.domain.validation import InvalidInput
 

@@ -5,7 +5,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from opsboard.domain.metrics import EVERYTHING, RequestMetrics, Selection
 from opsboard.domain.sample import RequestSample, SampleBatch, SeriesKey
 

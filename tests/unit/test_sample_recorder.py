@@ -1,7 +1,6 @@
 import asyncio
 
 import pytest
-
 from opsboard.adapters.memory import MemoryStore
 from opsboard.application.errors import Overloaded, StoreUnavailable
 from opsboard.application.record import MAX_BATCH, SampleRecorder

@@ -1,7 +1,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from opsboard.domain.validation import InvalidInput
 from opsboard.domain.words import TextQuery, texts, words
 

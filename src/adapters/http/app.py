@@ -39,7 +39,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         try:
-            async with board.running():
+            async with board:
                 yield
         except StoreUnusable as error:
             on_unusable(error)

@@ -1,9 +1,9 @@
 """What any EventIndex must do; runs unchanged on every store."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
-
 from opsboard.application.ports import Store
 from opsboard.application.query import event_filter
 from opsboard.domain.entry import Stream
@@ -12,7 +12,7 @@ from opsboard.domain.instant import format_instant
 
 from ...fakes import SECOND_NS, START_NS
 
-SAID = [
+SAID: list[tuple[str, str, str, str, dict[str, Any]]] = [
     ("INFO", "OPS", "api", "The service started", {}),
     ("WARN", "AUDIT", "shop", "Payment of 12.50 EUR was slow", {"user": "Müller"}),
     ("ERROR", "OPS", "shop", "Payment failed", {"error": {"code": 402, "ok": False}}),

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 import pytest
-
+from opsboard.adapters.memory import MemoryStore
 from opsboard.application.errors import BrokenChain, IdempotencyClash
 from opsboard.application.ports import KEY_LIFETIME_NS, Journal, Store
 from opsboard.domain.entry import Entry, Head, IdempotencyKey, Recorded, Stream, first_break
@@ -162,8 +162,6 @@ async def test_restore_takes_entries_as_they_are(journal: Journal, clock: Manual
 
 
 async def test_a_restored_key_is_known(store: Store, clock: ManualClock) -> None:
-    from opsboard.adapters.memory import MemoryStore
-
     origin = MemoryStore(clock).journal
     await origin.append(Stream.EVENTS, events("a"), KEY)
     await origin.append(Stream.EVENTS, events("b", "c"))
@@ -176,8 +174,6 @@ async def test_a_restored_key_is_known(store: Store, clock: ManualClock) -> None
 
 
 async def test_a_changed_or_missing_entry_is_not_restored(store: Store, clock: ManualClock) -> None:
-    from opsboard.adapters.memory import MemoryStore
-
     origin = MemoryStore(clock).journal
     await origin.append(Stream.EVENTS, events("a", "b", "c"))
     first, second, third = await entries(origin, Stream.EVENTS)

@@ -5,7 +5,6 @@ import base64
 
 import msgspec
 import pytest
-
 from opsboard.adapters.memory import MemoryStore
 from opsboard.application import transfer
 from opsboard.application.board import Opsboard
@@ -157,8 +156,7 @@ async def test_another_journal_is_not_mixed_in(board: Opsboard, clock: ManualClo
         b"\xff",
         b'{"stream":"gossip"}',
         b"not JSON",
-        b'{"stream":"events","number":1,"recorded_at":1,"kind":"event","version":1,'
-        b'"payload":{},"hash":"*"}',
+        b'{"stream":"events","number":1,"recorded_at":1,"kind":"event","version":1,"payload":{},"hash":"*"}',
     ],
 )
 async def test_a_line_that_is_no_entry_is_named(store: Store, line: bytes) -> None:
