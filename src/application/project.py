@@ -13,6 +13,9 @@ from ..domain.sample import SampleBatch
 from .ports import EventIndex, FoldStore, Journal, SavedFold
 
 SAVE_EVERY_ENTRIES = 64
+CALM_SECONDS = 0.05
+CALM_ENTRIES = 50
+MAX_TAIL_ENTRIES = 10_000
 
 _log = logging.getLogger(__name__)
 
@@ -48,14 +51,14 @@ class MetricsProjection:
         """Fold every entry that the journal has by now."""
         async with self._catching_up:
             async for page in self._journal.read(Stream.SAMPLES, self.checkpoint):
-                for recorded in page:
-                    self._apply(recorded)
+                self._fold(page)
                 await asyncio.sleep(0)
 
     async def run(self) -> None:
         """Follow the journal, and save from time to time, until cancelled."""
-        async for _ in self._journal.follow(Stream.SAMPLES, self.checkpoint):
-            await self.catch_up()
+        async for page in self._journal.follow(Stream.SAMPLES, self.checkpoint):
+            async with self._catching_up:
+                self._fold(page)
             if self.checkpoint - self._saved_at >= SAVE_EVERY_ENTRIES:
                 await self.save()
 
@@ -75,16 +78,20 @@ class MetricsProjection:
         """How many entries of the journal are not folded yet."""
         return (await self._journal.head(Stream.SAMPLES)).number - self.checkpoint
 
-    def _apply(self, recorded: Recorded) -> None:
-        try:
-            entry = recorded.entry
-        except UnreadableEntry as error:
-            self.unreadable += 1
-            _log.error("%s %d is left out: %s", recorded.stream, recorded.number, error)
-        else:
-            if isinstance(entry, SampleBatch):
-                self.fold.evolve(entry)
-        self.checkpoint = recorded.number
+    def _fold(self, page: Sequence[Recorded]) -> None:
+        """Fold the page's entries, but for those that are folded already."""
+        for recorded in page:
+            if recorded.number <= self.checkpoint:
+                continue
+            try:
+                entry = recorded.entry
+            except UnreadableEntry as error:
+                self.unreadable += 1
+                _log.error("%s %d is left out: %s", recorded.stream, recorded.number, error)
+            else:
+                if isinstance(entry, SampleBatch):
+                    self.fold.evolve(entry)
+            self.checkpoint = recorded.number
 
 
 class EventProjection:
@@ -112,7 +119,22 @@ class EventProjection:
             async for page in self._journal.follow(Stream.EVENTS, checkpoint):
                 if page[0].number != checkpoint + 1:
                     break
+                await self._wait_for_calm(checkpoint)
                 checkpoint = await self._add(page, checkpoint)
+
+    async def _wait_for_calm(self, checkpoint: int) -> None:
+        """Let events pour in: indexing them now would hold up those who wait for their commit.
+
+        An answer holds what is not indexed too, at the price of reading it, so the wait ends at
+        `MAX_TAIL_ENTRIES`.
+        """
+        head = (await self._journal.head(Stream.EVENTS)).number
+        while head - checkpoint < MAX_TAIL_ENTRIES:
+            before = head
+            await asyncio.sleep(CALM_SECONDS)
+            head = (await self._journal.head(Stream.EVENTS)).number
+            if head - before <= CALM_ENTRIES:
+                return
 
     async def save(self) -> None:
         """Nothing to save: the index is saved as it grows."""

@@ -1,6 +1,7 @@
 """The server process: one socket, one loop, a clean end."""
 
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -32,6 +33,9 @@ class GracefulServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then announce."""
         await super().startup(sockets)
+        # What was made by now stays: searching it for garbage stops every request for 30-50 ms.
+        gc.collect()
+        gc.freeze()
         self.announce()
 
     @contextlib.contextmanager

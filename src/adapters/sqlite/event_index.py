@@ -1,13 +1,13 @@
 """The read model of events: a row and its words each, searched with FTS5."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import msgspec
 
-from ...domain.entry import Stream, UnreadableEntry
+from ...domain.entry import Recorded, Stream, UnreadableEntry
 from ...domain.event import EventFilter, OperationalEvent, RecordedEvent
 from ...domain.summary import EventSummary
 from ...domain.words import TextQuery
@@ -16,6 +16,7 @@ from .reader import Reader, Row
 from .writer import GroupCommit, Writer
 
 PAGE = 512
+TAIL_PAGE = 256
 
 _CHECKPOINT = "SELECT checkpoint FROM fold WHERE name = 'event_index'"
 _COLUMNS = "number, ts, level, type, service, message, meta"
@@ -49,28 +50,30 @@ class SqliteEventIndex:
     ) -> list[RecordedEvent]:
         """See `EventIndex.search`."""
         checkpoint = await self.checkpoint()
-        found = await self._tail(wanted, checkpoint, before)
-        found = found[: -limit - 1 : -1]
-        if len(found) < limit:
+        found: list[RecordedEvent] = []
+        async for page in self._tail(wanted, checkpoint, before):
+            found += page[: limit - len(found)]
+            if len(found) == limit:
+                break
+        else:
             upto = checkpoint if before is None else min(checkpoint, before - 1)
             found += await self._search_indexed(wanted, limit - len(found), upto)
         return found
 
     async def _tail(
         self, wanted: EventFilter, after: int, before: int | None = None
-    ) -> list[RecordedEvent]:
-        """The events after the checkpoint that the filter wants, oldest first."""
-        found = []
-        until = None if before is None else before - 1
-        async for page in self._journal.read(Stream.EVENTS, after, until):
-            for recorded in page:
-                try:
-                    entry = recorded.entry
-                except UnreadableEntry:
-                    continue
-                if isinstance(entry, OperationalEvent) and wanted.wants(entry):
-                    found.append(RecordedEvent(recorded.number, entry))
-        return found
+    ) -> AsyncIterator[list[RecordedEvent]]:
+        """What the filter wants of the events after the checkpoint, newest first, page by page."""
+        end = (await self._journal.head(Stream.EVENTS)).number
+        if before is not None:
+            end = min(end, before - 1)
+        while end > after:
+            start = max(after, end - TAIL_PAGE)
+            found: list[RecordedEvent] = []
+            async for page in self._journal.read(Stream.EVENTS, start, end):
+                found += _wanted(wanted, page)
+            yield found[::-1]
+            end = start
 
     async def _search_indexed(
         self, wanted: EventFilter, limit: int, upto: int
@@ -101,8 +104,9 @@ class SqliteEventIndex:
         )
         for level, service, type_, count in await self._reader.fetch(sql, parameters):
             summary.add(level, service, type_, count)
-        for recorded in await self._tail(wanted, checkpoint):
-            summary.evolve(recorded.event)
+        async for page in self._tail(wanted, checkpoint):
+            for recorded in page:
+                summary.evolve(recorded.event)
         return summary
 
     async def indexed(self) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
@@ -120,6 +124,16 @@ class SqliteEventIndex:
 
 
 _INTEGRITY_CHECK = "INSERT INTO event_words(event_words, rank) VALUES ('integrity-check', 1)"
+
+
+def _wanted(wanted: EventFilter, page: Sequence[Recorded]) -> Iterator[RecordedEvent]:
+    for recorded in page:
+        try:
+            entry = recorded.entry
+        except UnreadableEntry:
+            continue
+        if isinstance(entry, OperationalEvent) and wanted.wants(entry):
+            yield RecordedEvent(recorded.number, entry)
 
 
 def _conditions(wanted: EventFilter, upto: int) -> tuple[str, list[Any]]:

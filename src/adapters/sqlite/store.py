@@ -1,15 +1,17 @@
 """The store in one file: its writer, its readers, and what they serve."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
 
 from ...application.errors import StoreUnavailable, StoreUnusable
 from ...application.growth import Growth
 from ...application.ports import Clock
+from .checkpoint import checkpoint_all
 from .event_index import SqliteEventIndex
 from .file import prepare, uri
 from .folds import SqliteFolds
@@ -41,13 +43,9 @@ class SqliteStore:
             await stack.enter_async_context(self._writing())
             for reader in (self._for_journal, self._for_queries):
                 await stack.enter_async_context(self._reading(reader))
-            poll = asyncio.create_task(self._poll())
-            try:
-                yield self
-            finally:
-                poll.cancel()
-                with suppress(asyncio.CancelledError):
-                    await poll
+            for work in (self._poll(), checkpoint_all(self._path, self._growth)):
+                await stack.enter_async_context(_in_background(work))
+            yield self
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[None]:
@@ -86,6 +84,17 @@ class SqliteStore:
     async def check_writable(self) -> None:
         """See `Store.check_writable`."""
         await self._writer.submit(_probe)
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def _probe(connection: GroupCommit) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import aiosqlite
 
 from ...application.errors import OpsboardError, Overloaded, StoreUnavailable
+from .checkpoint import LAST_RESORT_PAGES
 from .file import uri
 
 MAX_WAITING = 8_192
@@ -101,6 +102,7 @@ class Writer:
             ) as database:
                 await database.execute_fetchall("PRAGMA journal_mode = WAL")
                 await database.execute_fetchall("PRAGMA synchronous = FULL")
+                await database.execute_fetchall(f"PRAGMA wal_autocheckpoint = {LAST_RESORT_PAGES}")
                 ready.set_result(None)
                 await self._commit_all(database)
         except sqlite3.Error as error:

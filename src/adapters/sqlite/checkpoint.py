@@ -1,0 +1,34 @@
+"""Carries what was committed from the write-ahead log into the file, beside the commits.
+
+Left to SQLite, every thousandth page makes some commit do this, and those who wait for that one
+wait some 50 ms. A passive checkpoint on a connection of its own holds up nobody.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from pathlib import Path
+
+import aiosqlite
+
+from ...application.growth import Growth
+from .file import uri
+
+EVERY_SECONDS = 1.0
+LAST_RESORT_PAGES = 16_384
+"""Some 64 MiB: where commits never pause, one of them has to do it after all."""
+
+_log = logging.getLogger(__name__)
+
+
+async def checkpoint_all(path: Path, growth: Growth) -> None:
+    """Checkpoint the file at `path` after each growth, at most once a second, until cancelled."""
+    async with aiosqlite.connect(uri(path, "rw"), uri=True, isolation_level=None) as database:
+        while True:
+            grown = growth.watch()
+            try:
+                await database.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+            except sqlite3.Error as error:
+                _log.warning("%s: can not be checkpointed now: %s", path, error)
+            await grown.wait()
+            await asyncio.sleep(EVERY_SECONDS)
