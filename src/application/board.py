@@ -77,9 +77,10 @@ class Opsboard:
         except OpsboardError as error:
             _log.error("at the end, not everything could be written: %s", error)
 
-    def observe(self, sample: RequestSample) -> None:
+    @property
+    def observe(self) -> Callable[[RequestSample], None]:
         """Take one request sample; never fails, never waits."""
-        self.samples.observe(sample)
+        return self.samples.observe
 
     async def record_event(
         self,

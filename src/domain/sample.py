@@ -21,7 +21,7 @@ class SeriesKey(NamedTuple):
     status_code: int
 
 
-class RequestSample(NamedTuple):
+class RequestSample(msgspec.Struct, frozen=True, gc=False):
     """One served HTTP request: its series, latency in ns, and end in ns since 1970."""
 
     series: SeriesKey
@@ -40,12 +40,13 @@ class SampleBatch(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, samples: Sequence[RequestSample]) -> Self:
         """The batch that holds these samples, in their order."""
-        if not samples:
-            return cls([], [], [], [])
-        keys, latencies, ends = zip(*samples, strict=True)
-        series = list(dict.fromkeys(keys))
-        index = {key: i for i, key in enumerate(series)}
-        return cls(series, [index[key] for key in keys], list(latencies), list(ends))
+        index: dict[SeriesKey, int] = {}
+        return cls(
+            series_index=[index.setdefault(sample.series, len(index)) for sample in samples],
+            latency_ns=[sample.latency_ns for sample in samples],
+            ended_at=[sample.ended_at for sample in samples],
+            series=list(index),
+        )
 
     def by_series(self) -> dict[SeriesKey, tuple[list[int], list[int]]]:
         """Latencies and ends, in ns and in their order, of each series in the batch."""

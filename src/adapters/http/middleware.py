@@ -56,22 +56,52 @@ class LatencyMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(self, scope, send, self._monotonic())
+        started = self._monotonic()
+        root_path = scope.get("root_path", "")
+        status = 0
+        ended = client_gone = False
+
+        def end(counted_as: int) -> None:
+            nonlocal ended
+            if not ended:
+                ended = True
+                self._record(scope, root_path, counted_as, started)
+
+        def watch(message: Message) -> Awaitable[None]:
+            nonlocal status
+            if message["type"] == "http.response.body":
+                return send_body(message)
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            return send(message)
+
+        async def send_body(message: Message) -> None:
+            nonlocal client_gone
+            try:
+                await send(message)
+            except OSError:
+                client_gone = True
+                raise
+            finally:
+                if not message.get("more_body"):
+                    end(status)
+
         try:
-            await self.app(scope, receive, exchange.send)
+            await self.app(scope, receive, watch)
         except CancelledError:
-            exchange.end(exchange.status or CLIENT_CLOSED_REQUEST)
+            end(status or CLIENT_CLOSED_REQUEST)
             raise
         except BaseException:
-            exchange.end(exchange.status if exchange.client_gone else SERVER_ERROR)
+            end(status if client_gone else SERVER_ERROR)
             raise
-        exchange.end(exchange.status or SERVER_ERROR)
+        end(status or SERVER_ERROR)
 
-    def record(self, scope: Scope, root_path: str, status: int, started: int) -> None:
+    def _record(self, scope: Scope, root_path: str, status: int, started: int) -> None:
         """Hand over one sample; what goes wrong here is logged, and never the request's fault."""
         try:
             latency_ns = self._monotonic() - started
-            where = (route_template(scope, root_path), scope["method"], status)
+            route = scope.get("path_template") or route_template(scope, root_path)
+            where = (route, scope["method"], status)
             series = self._series.get(where) or self._intern(*where)
             self._observe(RequestSample(series, latency_ns, self._now()))
         except Exception:  # noqa: BLE001 - whatever it is, the request must not suffer
@@ -83,54 +113,3 @@ class LatencyMiddleware:
         series = SeriesKey(self._service, route, method, status)
         self._series[route, method, status] = series
         return series
-
-
-class _Exchange:
-    """One request while it is served."""
-
-    __slots__ = (
-        "_ended",
-        "_middleware",
-        "_root_path",
-        "_scope",
-        "_send",
-        "_started",
-        "client_gone",
-        "status",
-    )
-
-    def __init__(
-        self, middleware: LatencyMiddleware, scope: Scope, send: Send, started: int
-    ) -> None:
-        self._middleware = middleware
-        self._scope = scope
-        self._send = send
-        self._started = started
-        self._root_path = scope.get("root_path", "")
-        self._ended = False
-        self.status = 0
-        self.client_gone = False
-
-    def send(self, message: Message) -> Awaitable[None]:
-        """Send on; not a coroutine itself, which saves one for each message."""
-        if message["type"] == "http.response.body":
-            return self._send_body(message)
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        return self._send(message)
-
-    async def _send_body(self, message: Message) -> None:
-        try:
-            await self._send(message)
-        except OSError:
-            self.client_gone = True
-            raise
-        finally:
-            if not message.get("more_body"):
-                self.end(self.status)
-
-    def end(self, status: int) -> None:
-        """Count the request, once."""
-        if not self._ended:
-            self._ended = True
-            self._middleware.record(self._scope, self._root_path, status, self._started)
