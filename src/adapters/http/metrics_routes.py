@@ -43,7 +43,7 @@ def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler
 
         JSON, unless Accept prefers Prometheus' text format or OpenMetrics.
         """
-        selection, moment = board.metrics_queries.select(
+        question = board.metrics_queries.question(
             service=service,
             route=route,
             method=method,
@@ -54,9 +54,9 @@ def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler
         )
         headers = {"Vary": "Accept"}
         if request.accept.best_match(["application/json", *MEDIA_TYPES]) not in MEDIA_TYPES:
-            snapshot = await board.metrics_queries.snapshot(selection, moment)
+            snapshot = await board.metrics_queries.snapshot(question)
             return Response(snapshot, headers=headers)
-        answer = await board.metrics_queries.answer(selection, moment)
+        answer = await board.metrics_queries.answer(question)
         accept = request.headers.get("accept", "")
         text, content_type = exposition(answer, board.samples.dropped, accept)
         return Response(text, headers={**headers, "Content-Type": content_type})

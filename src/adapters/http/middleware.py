@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from ...application.ports import SampleSink
-from ...domain.sample import KNOWN_METHODS, OTHER_METHOD, RequestSample, SeriesKey
+from ...domain.sample import KNOWN_METHODS, OTHER_METHOD, SeriesKey
 from .route_template import route_template
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -46,10 +46,11 @@ class LatencyMiddleware:
         """
         self.app = app
         self._service = service
+        self._number = to.series
         self._observe = to.observe
         self._now = now
         self._monotonic = monotonic
-        self._series: dict[tuple[str, str, int], SeriesKey] = {}
+        self._series: dict[tuple[str, str, int], int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; anything but HTTP passes through untouched."""
@@ -102,14 +103,16 @@ class LatencyMiddleware:
             latency_ns = self._monotonic() - started
             route = scope.get("path_template") or route_template(scope, root_path)
             where = (route, scope["method"], status)
-            series = self._series.get(where) or self._intern(*where)
-            self._observe(RequestSample(series, latency_ns, self._now()))
+            series = self._series.get(where)
+            if series is None:
+                series = self._intern(*where)
+            self._observe(series, latency_ns, self._now())
         except Exception:  # noqa: BLE001 - whatever it is, the request must not suffer
             _log.exception("a request could not be recorded")
 
-    def _intern(self, route: str, method: str, status: int) -> SeriesKey:
+    def _intern(self, route: str, method: str, status: int) -> int:
         if method not in KNOWN_METHODS:
-            return SeriesKey(self._service, route, OTHER_METHOD, status)
-        series = SeriesKey(self._service, route, method, status)
+            return self._number(SeriesKey(self._service, route, OTHER_METHOD, status))
+        series = self._number(SeriesKey(self._service, route, method, status))
         self._series[route, method, status] = series
         return series

@@ -6,17 +6,15 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
-
 from ...application.errors import StoreUnavailable, StoreUnusable
 from ...application.growth import Growth
 from ...application.ports import Clock
 from .checkpoint import checkpoint_all
 from .event_index import SqliteEventIndex
-from .file import prepare, uri
-from .folds import SqliteFolds
+from .file import prepare
 from .journal import SqliteJournal
 from .reader import Reader
+from .rollups import SqliteRollups
 from .writer import GroupCommit, Writer
 
 POLL_SECONDS = 0.1
@@ -33,7 +31,7 @@ class SqliteStore:
         self._for_journal, self._for_queries = Reader(), Reader()
         self.journal = SqliteJournal(clock, self._writer, self._for_journal, self._growth)
         self.event_index = SqliteEventIndex(self.journal, self._writer, self._for_queries)
-        self.folds = SqliteFolds(self._writer, self._for_queries)
+        self.rollups = SqliteRollups(self._writer, self._for_queries)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["SqliteStore"]:
@@ -42,7 +40,7 @@ class SqliteStore:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._writing())
             for reader in (self._for_journal, self._for_queries):
-                await stack.enter_async_context(self._reading(reader))
+                await stack.enter_async_context(reader.opened(self._path))
             for work in (self._poll(), checkpoint_all(self._path, self._growth)):
                 await stack.enter_async_context(_in_background(work))
             yield self
@@ -60,15 +58,6 @@ class SqliteStore:
         finally:
             self._writer.close()
             await running
-
-    @asynccontextmanager
-    async def _reading(self, reader: Reader) -> AsyncIterator[None]:
-        async with aiosqlite.connect(uri(self._path, "ro"), uri=True) as database:
-            reader.attach(database)
-            try:
-                yield
-            finally:
-                reader.attach(None)
 
     async def _poll(self) -> None:
         """Learn of what other processes append: `data_version` changes with any commit."""

@@ -1,0 +1,39 @@
+"""Spans of time in which samples are rolled up, and the windows that are asked for."""
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Tier(IntEnum):
+    """How long a rollup is, in ms."""
+
+    MINUTE = 60_000
+    HOUR = 3_600_000
+    DAY = 86_400_000
+
+    def start_of(self, ms: int) -> int:
+        """The start of the span in which a moment lies, both in ms since 1970."""
+        return ms - ms % self
+
+    @property
+    def finer(self) -> "Tier":
+        """The next shorter tier, which this one is made of; a minute is made of itself."""
+        return max((tier for tier in Tier if tier < self), default=Tier.MINUTE)
+
+
+COARSEST_FIRST: Sequence[Tier] = sorted(Tier, reverse=True)
+
+
+class Window(NamedTuple):
+    """The moments [since, until), in ms since 1970."""
+
+    since: int
+    until: int
+
+    def holds(self, first_ms: int, last_ms: int) -> bool:
+        """Whether it holds both moments, and so everything between them."""
+        return self.since <= first_ms and last_ms < self.until
+
+
+EVER = Window(0, 1 << 62)
