@@ -17,8 +17,10 @@ from .health import HealthChecks
 from .ports import Clock, Ids, Store
 from .project_events import EventProjection
 from .project_samples import SampleProjection
+from .query_catalogue import CatalogueQueries
 from .query_events import EventQueries
 from .query_metrics import MetricsQueries
+from .query_series import SeriesQueries
 from .record import EventRecorder, SampleRecorder
 
 RETRY_SECONDS = 1.0
@@ -50,6 +52,10 @@ class Opsboard:
         self.metrics_queries = MetricsQueries(
             store.journal, self.samples, self.rollups, store.rollups, clock
         )
+        self.series_queries = SeriesQueries(
+            self.metrics_queries, store.journal, store.rollups, clock
+        )
+        self.catalogue = CatalogueQueries(self.metrics_queries)
         self.health = HealthChecks(store, self.projections, self.samples, self.series_limit, clock)
         self._said: set[asyncio.Task[RecordedEvent]] = set()
 

@@ -1,6 +1,6 @@
 """What the use cases need of the outside: small Protocols, one contract suite each."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -199,11 +199,11 @@ class Coverage(msgspec.Struct, frozen=True):
 
     `partial` are the minutes (starts in ms) that lie within it only in part, or hold entries past
     the number asked for: they are to be folded from `entries`, the numbers of those that have
-    samples in them.
+    samples in them. `rollups` may be taken once, and are unpacked as they are.
     """
 
     checkpoint: int
-    rollups: Sequence[StoredRollup]
+    rollups: Iterable[StoredRollup]
     partial: Sequence[int]
     entries: Sequence[int]
 

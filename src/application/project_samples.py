@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 from ..domain.entry import Recorded, Stream, UnreadableEntry
@@ -215,7 +216,8 @@ async def sum_of(rollups: RollupStore) -> Rollups:
     """The total of all samples, out of the coarsest rollups that there are of each."""
     expired = (await rollups.load()).expired
     stored = (await rollups.covering(EVER, tuple(Tier))).rollups
-    return await asyncio.to_thread(Rollups.merged, [expired, *(each.rollups for each in stored)])
+    parts = chain([expired], (each.rollups for each in stored))
+    return await asyncio.to_thread(Rollups.merged_in_turn, parts)
 
 
 def merged_rollup(tier: Tier, start_ms: int, parts: Sequence[StoredRollup]) -> StoredRollup:

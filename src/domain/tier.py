@@ -37,3 +37,18 @@ class Window(NamedTuple):
 
 
 EVER = Window(0, 1 << 62)
+
+
+STEPS_MS: Sequence[int] = [
+    1000 * seconds
+    for seconds in (
+        *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800),
+        *(3_600, 7_200, 14_400, 21_600, 43_200, 86_400, 604_800, 2_592_000),
+    )
+]
+"""Steps that people read easily, in ms."""
+
+
+def readable_step(span_ms: int, most: int) -> int:
+    """The shortest readable step in ms that cuts a span into at most `most` parts."""
+    return next((step for step in STEPS_MS if span_ms <= step * (most - 1)), STEPS_MS[-1])

@@ -25,6 +25,15 @@ MAX_PARAMETERS = 500
 _SERIES_MAGIC, _SERIES_VERSION = b"OPSK", 1
 _COLUMNS = "tier, start_ms, first_ms, last_ms, rollups"
 _INSERT = f"INSERT OR REPLACE INTO rollup({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"
+_ALL_THERE_IS = {
+    Tier.MINUTE: "NOT EXISTS (SELECT 1 FROM minute_entry WHERE minute = start_ms)",
+    Tier.HOUR: "start_ms + tier <= ifnull((SELECT min(start_ms) FROM rollup "
+    f"WHERE tier = {Tier.MINUTE:d}), start_ms + tier)",
+    Tier.DAY: "start_ms + tier <= ifnull((SELECT min(start_ms) FROM rollup "
+    f"WHERE tier = {Tier.HOUR:d}), start_ms + tier)",
+}
+"""When a rollup can not be cut: retention removed what it was made of."""
+
 _log = logging.getLogger(__name__)
 _series_encoder = msgspec.msgpack.Encoder()
 _series_decoder = msgspec.msgpack.Decoder(list[SeriesSeen])
@@ -64,8 +73,7 @@ class SqliteRollups:
         """See `RollupStore.covering`."""
         question = partial(_covering, window=window, tiers=tiers, upto=upto)
         found = await self._reader.ask(question)
-        rollups = await asyncio.to_thread(lambda: [_rollup(row) for row in found.rows])
-        return Coverage(found.checkpoint, rollups, found.partial, found.entries)
+        return Coverage(found.checkpoint, map(_rollup, found.rows), found.partial, found.entries)
 
     async def stored(self, tier: Tier, starts: Sequence[int]) -> list[StoredRollup]:
         """See `RollupStore.stored`."""
@@ -314,24 +322,15 @@ def _taken(
 ) -> Iterator[Window]:
     """Add the rollups of a tier that lie within to `found`; the spans that are left between.
 
-    Where minutes are not kept any more, an hour lies within if it starts there.
+    Where nothing finer is kept any more, it lies within if it starts there.
     """
-    (oldest_minute,) = connection.execute(
-        f"SELECT min(start_ms) FROM rollup WHERE tier = {Tier.MINUTE:d}"  # noqa: S608
-    ).fetchone()
     for span in spans:
         left = span.since
         rows = connection.execute(
             f"SELECT {_COLUMNS} FROM rollup WHERE tier = {tier:d} "  # noqa: S608
             "AND start_ms >= ? AND start_ms < ? AND (first_ms >= ? AND last_ms < ? "
-            "OR start_ms >= ? AND start_ms + tier <= ?) ORDER BY start_ms",
-            (
-                tier.start_of(span.since),
-                span.until,
-                *window,
-                window.since,
-                window.until if oldest_minute is None else oldest_minute,
-            ),
+            f"OR start_ms >= ? AND {_ALL_THERE_IS[tier]}) ORDER BY start_ms",
+            (tier.start_of(span.since), span.until, *window, window.since),
         )
         for row in rows:
             start = row[1]
