@@ -139,8 +139,8 @@ class EventIndex(Protocol):
         """How many events of each kind the filter wants."""
         ...
 
-    def indexed(self, until: int) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
-        """What is in the index up to an id, in order, each with the words that it is found by."""
+    def indexed(self, after: int, until: int) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
+        """What is in the index of ids in (after, until], in order, each with the words that it is found by."""
         ...
 
     async def faults(self) -> list[str]:
@@ -247,10 +247,13 @@ class RollupStore(Protocol):
         """What settled entries put into these minutes, where unsettled ones have samples too."""
         ...
 
-    async def settle(self, upto: int, settled: Sequence[StoredRollup]) -> None:
-        """Keep what the entries up to this number put into minutes that later ones share.
+    async def settle(
+        self, upto: int, entries: Sequence[tuple[int, int]], settled: Sequence[StoredRollup]
+    ) -> None:
+        """Need the entries up to this number no more.
 
-        From then on these entries are needed no more.
+        `entries` are their minutes and numbers, which are forgotten; `settled` is what they and
+        those before them put into minutes that later entries share.
         """
         ...
 

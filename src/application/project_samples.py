@@ -41,7 +41,7 @@ class SampleProjection:
         self._clock = clock
         self._total = Rollups.none()
         self._unclosed: set[tuple[Tier, int]] = set()
-        self._settled_upto = 0
+        self.settled_upto = 0
         self._saved_at = clock.monotonic()
         self._live: Rollups | None = None
         self.expired = Rollups.none()
@@ -65,7 +65,7 @@ class SampleProjection:
         self.series = SeriesTable(state.series)
         self.pending = PendingMinutes(self.series)
         self.checkpoint = self.saved_upto = state.checkpoint
-        self._settled_upto = state.settled_upto
+        self.settled_upto = state.settled_upto
         self.expired = state.expired
         self._total = await sum_of(self._rollups) if state.total is None else state.total
         self._unclosed = set(state.unclosed)
@@ -141,7 +141,7 @@ class SampleProjection:
     async def _change(self) -> tuple[RollupChange, set[tuple[Tier, int]]]:
         """What a save writes, and which spans are still unclosed after it."""
         minutes = self.pending.minutes
-        added = [_of_pending(start, pending) for start, pending in minutes.items()]
+        added = [of_pending(start, pending) for start, pending in minutes.items()]
         settled = await self._newly_settled(minutes)
         changed = await self._merged_into(Tier.MINUTE, added)
         unclosed = set(self._unclosed)
@@ -165,6 +165,10 @@ class SampleProjection:
             minutes=self.pending.entries,
         )
         return change, unclosed
+
+    def unclosed_from(self, tier: Tier) -> int:
+        """The start in ms of the first span of a tier that is not rolled up yet."""
+        return min((start for of, start in self._unclosed if of is tier), default=EVER.until)
 
     def _closable(self) -> bool:
         return any(self._is_over(tier, start) for tier, start in self._unclosed)
@@ -203,7 +207,7 @@ class SampleProjection:
 
     async def _newly_settled(self, minutes: Iterable[int]) -> list[StoredRollup]:
         """Minutes whose entries are all settled already, as they are before late ones come."""
-        if self._settled_upto == 0:
+        if self.settled_upto == 0:
             return []
         wanted = sorted(minutes)
         unsettled = {minute for minute, _ in await self._rollups.entries_in(wanted)}
@@ -231,5 +235,6 @@ def merged_rollup(tier: Tier, start_ms: int, parts: Sequence[StoredRollup]) -> S
     )
 
 
-def _of_pending(start_ms: int, pending: Pending) -> StoredRollup:
+def of_pending(start_ms: int, pending: Pending) -> StoredRollup:
+    """What was folded of a minute, as it is stored."""
     return StoredRollup(Tier.MINUTE, start_ms, pending.first_ms, pending.last_ms, pending.rollups)

@@ -24,6 +24,7 @@ from .project_samples import FOLD_AT_ONCE, SampleProjection
 from .readable import read_numbers, readable
 from .record import SampleRecorder
 
+TRIES = 10
 FLUSH_WAIT_SECONDS = 1.0
 """How long an answer waits for the newest samples where the store does not take them."""
 
@@ -112,7 +113,7 @@ class MetricsQueries:
         Stored pieces are unpacked as they are taken, which raises `StoreUnavailable` for one that
         is damaged. Raises `InvalidInput` where `as_of` lies before the oldest sample that is kept.
         """
-        while True:
+        for _ in range(TRIES):
             try:
                 stored, pending, cuts = await self._look(question, step_ms)
                 for cut in cuts:
@@ -122,6 +123,7 @@ class MetricsQueries:
             else:
                 unpacked = (Piece(rollup.start_ms, rollup.rollups) for rollup in stored)
                 return chain(unpacked, pending)
+        raise StoreUnavailable("the samples asked for are being moved; try again")
 
     async def _look(
         self, question: MetricsQuestion, step_ms: int

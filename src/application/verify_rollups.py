@@ -23,7 +23,8 @@ async def verify_rollups(store: Store) -> AsyncIterator[str]:
     state = await store.rollups.load()
     series = SeriesTable(state.series)
     numbers = await _numbers_by_minute(store, state.settled_upto, state.checkpoint)
-    for minute in sorted(numbers):
+    oldest = min(await store.rollups.starts(Tier.MINUTE), default=EVER.until)
+    for minute in sorted(minute for minute in numbers if minute >= oldest):
         fault = await _minute_fault(store, series, minute, numbers[minute], state.checkpoint)
         if fault:
             yield fault

@@ -21,6 +21,11 @@ class Tier(IntEnum):
         """The next shorter tier, which this one is made of; a minute is made of itself."""
         return max((tier for tier in Tier if tier < self), default=Tier.MINUTE)
 
+    @property
+    def coarser(self) -> "Tier":
+        """The next longer tier, which is made of this one; a day is made into a day."""
+        return min((tier for tier in Tier if tier > self), default=Tier.DAY)
+
 
 COARSEST_FIRST: Sequence[Tier] = sorted(Tier, reverse=True)
 

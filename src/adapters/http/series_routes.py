@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
+from litestar import HttpMethod
 from litestar import route as route_
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter
@@ -35,7 +36,7 @@ By = Annotated[
 def series_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
     """`/metrics/series`, `/metrics/heatmap`, `/services` and `/routes`."""
     guards = [tokens.reading, known_parameters]
-    methods = ["GET", "HEAD"]
+    methods: Sequence[HttpMethod] = [HttpMethod.GET, HttpMethod.HEAD]
 
     @route_("/metrics/series", http_method=methods, guards=guards, tags=["metrics"])
     async def metrics_series(

@@ -113,10 +113,13 @@ class MemoryRollups:
         """See `RollupStore.settled`."""
         return [self._settled[minute] for minute in minutes if minute in self._settled]
 
-    async def settle(self, upto: int, settled: Sequence[StoredRollup]) -> None:
+    async def settle(
+        self, upto: int, entries: Sequence[tuple[int, int]], settled: Sequence[StoredRollup]
+    ) -> None:
         """See `RollupStore.settle`."""
-        left = {m: {n for n in numbers if n > upto} for m, numbers in self._entries.items()}
-        self._entries = {minute: numbers for minute, numbers in left.items() if numbers}
+        for minute, number in entries:
+            self._entries[minute].discard(number)
+        self._entries = {minute: numbers for minute, numbers in self._entries.items() if numbers}
         self._settled |= {rollup.start_ms: rollup for rollup in settled}
         self._settled = {m: r for m, r in self._settled.items() if m in self._entries}
         self._state = replace(self._state, settled_upto=upto)

@@ -111,17 +111,18 @@ class SqliteEventIndex:
                 summary.evolve(recorded.event)
         return summary
 
-    async def indexed(self, until: int) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
+    async def indexed(
+        self, after: int, until: int
+    ) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
         """See `EventIndex.indexed`."""
-        number = 0
         sql = (
             f"SELECT {_COLUMNS}, words FROM event "  # noqa: S608
             "WHERE number > ? AND number <= ? ORDER BY number LIMIT ?"
         )
-        while rows := await self._reader.fetch(sql, (number, until, PAGE)):
+        while rows := await self._reader.fetch(sql, (after, until, PAGE)):
             for *row, words in rows:
                 yield _event(tuple(row)), words.split()
-            number = rows[-1][0]
+            after = rows[-1][0]
 
     async def trim(self, upto: int) -> None:
         """See `EventIndex.trim`."""

@@ -101,10 +101,13 @@ class SqliteRollups:
             _rollup(row) for row in await self._reader.ask(partial(_among, sql=sql, values=minutes))
         ]
 
-    async def settle(self, upto: int, settled: Sequence[StoredRollup]) -> None:
+    async def settle(
+        self, upto: int, entries: Sequence[tuple[int, int]], settled: Sequence[StoredRollup]
+    ) -> None:
         """See `RollupStore.settle`."""
         rows = [_row(rollup) for rollup in settled]
-        await self._writer.submit_in_background(partial(_settle, upto=upto, rows=rows))
+        job = partial(_settle, upto=upto, entries=entries, rows=rows)
+        await self._writer.submit_in_background(job)
 
     async def expire(self, tier: Tier, before_ms: int, limit: int) -> int:
         """See `RollupStore.expire`."""
@@ -224,11 +227,20 @@ def _keep_settled(connection: GroupCommit, rows: Iterable[Row]) -> None:
     )
 
 
-def _settle(connection: GroupCommit, *, upto: int, rows: Sequence[Row]) -> None:
+def _settle(
+    connection: GroupCommit,
+    *,
+    upto: int,
+    entries: Sequence[tuple[int, int]],
+    rows: Sequence[Row],
+) -> None:
     connection.execute("INSERT OR REPLACE INTO fold VALUES (?, ?, x'')", (SETTLED_UPTO, upto))
-    connection.execute("DELETE FROM minute_entry WHERE number <= ?", (upto,))
+    connection.executemany("DELETE FROM minute_entry WHERE minute = ? AND number = ?", entries)
     _keep_settled(connection, rows)
-    connection.execute("DELETE FROM settled WHERE minute NOT IN (SELECT minute FROM minute_entry)")
+    connection.execute(
+        "DELETE FROM settled WHERE NOT EXISTS "
+        "(SELECT 1 FROM minute_entry WHERE minute_entry.minute = settled.minute)"
+    )
 
 
 def _clear(connection: GroupCommit) -> None:
