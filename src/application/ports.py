@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -87,6 +88,10 @@ class Journal(Protocol):
         """The number of the last entry recorded at or before a moment (ns); at least the cut's."""
         ...
 
+    async def size(self, stream: Stream) -> tuple[int, int]:
+        """How many entries the stream holds, and how many bytes their payloads have."""
+        ...
+
     def decode(self, recorded: Recorded) -> Entry:
         """The entry in a place. Raises `UnreadableEntry`."""
         ...
@@ -122,7 +127,7 @@ class EventIndex(Protocol):
         ...
 
     async def clear(self) -> None:
-        """Forget the index, which is rebuilt from the journal."""
+        """Forget the index, to index the entries that the journal still has."""
         ...
 
     async def search(
@@ -293,6 +298,17 @@ class Store(Protocol):
 
     def opened(self) -> AbstractAsyncContextManager["Store"]:
         """Open the store for as long as the context lasts. Raises `StoreUnusable`."""
+        ...
+
+    async def backup(self, path: Path) -> None:
+        """Copy the store as it is at one moment into a new file, while it is written.
+
+        Raises `StoreUnavailable`, and leaves no file, where that can not be done.
+        """
+        ...
+
+    def compact(self) -> AsyncIterator[tuple[int, int]]:
+        """Give free space back in steps; how much of how much there is was given back, in bytes."""
         ...
 
     async def check_writable(self) -> None:

@@ -55,9 +55,13 @@ class SampleProjection:
 
     async def start(self) -> None:
         """Take up what is saved, and fold what came after it."""
+        await self.load()
+        await self.catch_up()
+
+    async def load(self) -> None:
+        """Take up what is saved."""
         async with self.standing:
             await self.reload()
-        await self.catch_up()
 
     async def reload(self) -> None:
         """Take up what is saved; `standing` is held. What came after it is to be folded anew."""
@@ -80,15 +84,24 @@ class SampleProjection:
         return self._live
 
     async def catch_up(self) -> None:
-        """Fold every entry that the journal has by now."""
+        """Fold every entry that the journal has by now, saving on the way where that is much."""
+        while await self.advance():
+            await self.save()
+
+    async def advance(self, limit: int = SAVE_AFTER_ENTRIES) -> bool:
+        """Fold at most about `limit` more entries; whether that was not all."""
         async with self.standing:
-            pages: list[Recorded] = []
+            end = self.checkpoint + limit
+            entries: list[Recorded] = []
             async for page in self._journal.read(Stream.SAMPLES, self.checkpoint):
-                pages.extend(page)
-                if len(pages) >= FOLD_AT_ONCE:
-                    await self._fold(pages)
-                    pages = []
-            await self._fold(pages)
+                entries.extend(page)
+                if len(entries) >= FOLD_AT_ONCE:
+                    await self._fold(entries)
+                    entries = []
+                if self.checkpoint >= end:
+                    return True
+            await self._fold(entries)
+        return False
 
     async def run(self) -> None:
         """Follow the journal, and save from time to time, until cancelled."""

@@ -89,6 +89,12 @@ class SqliteJournal:
         """See `Journal.number_at`."""
         return await self._reader.ask(partial(_number_at, stream=stream, moment=moment))
 
+    async def size(self, stream: Stream) -> tuple[int, int]:
+        """See `Journal.size`."""
+        sql = f"SELECT count(*), ifnull(sum(length(payload)), 0) FROM {stream}_entry"
+        ((count, size),) = await self._reader.fetch(sql)
+        return count, size
+
     async def restore_cut(self, stream: Stream, cut: Head) -> None:
         """See `Journal.restore_cut`."""
         await self._writer.submit(partial(_restore_cut, stream=stream, cut=cut))
