@@ -10,7 +10,7 @@ from typing import Any, Self
 from ..domain.entry import IdempotencyKey
 from ..domain.event import DEFAULT_SERVICE, RecordedEvent
 from ..domain.metrics import MetricsSnapshot
-from ..domain.retention import Retention
+from ..domain.retention import DEFAULT_RETENTION, Retention
 from ..domain.sample import RequestSample, SampleBatch, SeriesKey
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
 from .errors import OpsboardError
@@ -43,7 +43,7 @@ class Opsboard:
         clock: Clock,
         ids: Ids,
         *,
-        retention: Retention = Retention(),
+        retention: Retention = DEFAULT_RETENTION,
         max_series: int = DEFAULT_MAX_SERIES,
     ) -> None:
         """Work on `store`, which is opened with the context.

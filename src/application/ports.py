@@ -104,7 +104,7 @@ class Journal(Protocol):
         ...
 
     async def restore_cut(self, stream: Stream, cut: Head) -> None:
-        """Start an empty stream at another journal's cut. Raises `BrokenChain` if it is not empty."""
+        """Start an empty stream at another journal's cut. Raises `BrokenChain` where it is not."""
         ...
 
 
@@ -145,7 +145,7 @@ class EventIndex(Protocol):
         ...
 
     def indexed(self, after: int, until: int) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
-        """What is in the index of ids in (after, until], in order, each with the words that it is found by."""
+        """What the index has of ids in (after, until], each with the words that it is found by."""
         ...
 
     async def faults(self) -> list[str]:

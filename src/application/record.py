@@ -97,7 +97,7 @@ class SampleRecorder:
     ) -> None:
         """Append to `journal`; keep at most about `limit` samples waiting.
 
-        Batches may hold no sample that ended more than `max_behind` ns ago: its rollups may be gone.
+        No batch may hold a sample that ended more than `max_behind` ns ago.
         """
         self._max_behind = max_behind
         self._journal = journal

@@ -62,6 +62,9 @@ class Retention(msgspec.Struct, frozen=True):
         return ",".join(f"{name}={_said(age)}" for name, age in ages.items())
 
 
+DEFAULT_RETENTION = Retention()
+
+
 def _said(age: int | None) -> str:
     if age is None:
         return FOREVER

@@ -182,11 +182,12 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
     def first_difference(self, other: "Rollups") -> int | None:
         """The lowest series id of which the two count something else."""
         for series in np.union1d(self.series, other.series).tolist():
-            if not self._of(series).same_as(other._of(series)):
+            if not self.of_series(series).same_as(other.of_series(series)):
                 return int(series)
         return None
 
-    def _of(self, series: int) -> "Rollups":
+    def of_series(self, series: int) -> "Rollups":
+        """Of this series alone."""
         row = slice(*np.searchsorted(self.series, [series, series + 1]))
         bounds = np.array([series, series + 1]) << BUCKET_BITS
         cells = slice(*np.searchsorted(self.cell, bounds))

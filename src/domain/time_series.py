@@ -1,7 +1,7 @@
 """Request metrics over time: the points behind charts, and the heat map."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec

@@ -28,7 +28,7 @@ class MemoryStore:
     async def check_writable(self) -> None:
         """Memory always takes a write."""
 
-    async def backup(self, path: Path) -> None:
+    async def backup(self, path: Path) -> None:  # noqa: ARG002
         """See `Store.backup`."""
         raise StoreUnavailable("memory: is not a file; `opsboard export` copies its journal")
 

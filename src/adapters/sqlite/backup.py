@@ -35,4 +35,4 @@ def _copy(source: Path, target: Path) -> None:
             database.execute("VACUUM INTO ?", (str(draft),))
         with draft.open("rb") as copy:
             os.fsync(copy.fileno())
-        os.rename(draft, target)
+        draft.rename(target)

@@ -96,7 +96,8 @@ def create(connection: sqlite3.Connection) -> None:
     """Lay out an empty store in an empty database, in one transaction."""
     streams = "".join(_STREAM.format(stream=stream) for stream in Stream)
     connection.executescript(
-        f"PRAGMA auto_vacuum = INCREMENTAL; BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};"
+        "PRAGMA auto_vacuum = INCREMENTAL; BEGIN IMMEDIATE;"
+        f"PRAGMA application_id = {APPLICATION_ID};"
         f"PRAGMA user_version = {VERSION}; {_CREATE} {streams} COMMIT;"
     )
 
