@@ -334,8 +334,8 @@ def _within(
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM rollup WHERE tier = {tier:d} "
         "AND start_ms >= ? AND start_ms < ? AND (first_ms >= ? AND last_ms < ? "
-        f"OR start_ms >= ? AND {_ALL_THERE_IS[tier]}) ORDER BY start_ms",
-        (tier.start_of(span.since), span.until, *window, window.since),
+        f"OR start_ms >= ? AND first_ms < ? AND {_ALL_THERE_IS[tier]}) ORDER BY start_ms",
+        (tier.start_of(span.since), span.until, *window, *window),
     )
     for row in rows:
         if upto is None or not _has_later(connection, row[1], row[1] + tier, upto):
