@@ -199,7 +199,7 @@ def _load(connection: sqlite3.Connection) -> tuple[dict[str, Row], list[tuple[Ti
         for tier in (Tier.HOUR, Tier.DAY)
         for (start,) in connection.execute(
             f"SELECT DISTINCT start_ms - start_ms % {tier:d} AS start FROM rollup AS finer "
-            f"WHERE tier = {tier.finer:d} AND NOT EXISTS "
+            f"WHERE tier < {tier:d} AND NOT EXISTS "
             f"(SELECT 1 FROM rollup WHERE tier = {tier:d} "
             f"AND start_ms = finer.start_ms - finer.start_ms % {tier:d}) ORDER BY start"
         )
