@@ -183,6 +183,7 @@ async def test_hours_and_days_without_a_rollup_are_unclosed(rollups: RollupStore
         (HOUR, DAY_0 + HOUR),
         (HOUR, DAY_0 + DAY),
         (DAY, DAY_0),
+        (DAY, DAY_0 + DAY),
     ]
     await rollups.save(HISTORY.change(HISTORY.every(HOUR, DAY), checkpoint=5), expected=4)
     assert list((await rollups.load()).unclosed) == []
