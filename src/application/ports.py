@@ -224,7 +224,11 @@ class RollupStore(Protocol):
         ...
 
     async def save(self, change: RollupChange, expected: int) -> bool:
-        """Save everything as one, if the checkpoint still is `expected`."""
+        """Save everything as one, if the checkpoint still is `expected`.
+
+        Nothing is saved either where another process rolled up an hour or day since, in which the
+        change has a minute.
+        """
         ...
 
     async def covering(

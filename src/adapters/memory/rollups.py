@@ -34,7 +34,7 @@ class MemoryRollups:
 
     async def save(self, change: RollupChange, expected: int) -> bool:
         """See `RollupStore.save`."""
-        if self._state.checkpoint != expected:
+        if self._state.checkpoint != expected or self._is_overtaken(change):
             return False
         self._state = replace(
             self._state,
@@ -48,6 +48,13 @@ class MemoryRollups:
         for minute, number in change.minutes:
             self._entries.setdefault(minute, set()).add(number)
         return True
+
+    def _is_overtaken(self, change: RollupChange) -> bool:
+        """Whether an hour or day of the changed minutes is stored that is not changed with them."""
+        changed = {(rollup.tier, rollup.start_ms) for rollup in change.rollups}
+        minutes = [start for tier, start in changed if tier is Tier.MINUTE]
+        around = {(tier, tier.start_of(m)) for m in minutes for tier in (Tier.HOUR, Tier.DAY)}
+        return any(start in self._rollups[tier] for tier, start in around - changed)
 
     async def covering(
         self, window: Window, tiers: Sequence[Tier], upto: int | None = None

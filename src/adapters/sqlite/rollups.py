@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from typing import NamedTuple
 
@@ -211,6 +211,8 @@ def _save(connection: GroupCommit, *, packed: _Packed, checkpoint: int, expected
     found = connection.execute("SELECT checkpoint FROM fold WHERE name = ?", (TOTAL,)).fetchone()
     if (found[0] if found else 0) != expected:
         return False
+    if _is_overtaken(connection, {(Tier(row[0]), row[1]) for row in packed.rollups}):
+        return False
     connection.executemany(
         "INSERT OR REPLACE INTO fold VALUES (?, ?, ?)",
         [(TOTAL, checkpoint, packed.total), (SERIES, checkpoint, packed.series)],
@@ -219,6 +221,19 @@ def _save(connection: GroupCommit, *, packed: _Packed, checkpoint: int, expected
     _keep_settled(connection, packed.settled)
     connection.executemany("INSERT OR IGNORE INTO minute_entry VALUES (?, ?)", packed.minutes)
     return True
+
+
+def _is_overtaken(connection: sqlite3.Connection, changed: Set[tuple[Tier, int]]) -> bool:
+    """Whether an hour or day of the changed minutes is stored that is not changed with them."""
+    minutes = [start for tier, start in changed if tier is Tier.MINUTE]
+    return any(
+        _among(
+            connection,
+            sql=f"SELECT 1 FROM rollup WHERE tier = {tier:d} AND start_ms IN",
+            values=[s for s in {tier.start_of(m) for m in minutes} if (tier, s) not in changed],
+        )
+        for tier in (Tier.HOUR, Tier.DAY)
+    )
 
 
 def _keep_settled(connection: GroupCommit, rows: Iterable[Row]) -> None:
