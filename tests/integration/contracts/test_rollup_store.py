@@ -165,6 +165,21 @@ async def test_the_old_checkpoint_guards_a_save(rollups: RollupStore) -> None:
     assert told(await rollups.stored(MINUTE, [DAY_0])) == told([two.rolled_up(MINUTE, DAY_0)])
 
 
+@pytest.mark.parametrize("tier", [HOUR, DAY])
+async def test_a_minute_is_not_saved_without_the_hour_and_day_that_have_it(
+    rollups: RollupStore, tier: Tier
+) -> None:
+    """Another process rolled them up since, from the minute as it was."""
+    await rollups.save(HISTORY.change(HISTORY.every(MINUTE)), expected=0)
+    closing = msgspec.structs.replace(HISTORY.change([(tier, DAY_0)]), minutes=[])
+    assert await rollups.save(closing, expected=4)
+    late = History(*HISTORY.entries.values(), [sample(DAY_0 + 9)])
+    assert not await rollups.save(late.change([(MINUTE, DAY_0)]), expected=4)
+    assert told(await rollups.stored(MINUTE, [DAY_0])) == told([HISTORY.rolled_up(MINUTE, DAY_0)])
+    assert await rollups.save(late.change([(MINUTE, DAY_0), (tier, DAY_0)]), expected=4)
+    assert told(await rollups.stored(tier, [DAY_0])) == told([late.rolled_up(tier, DAY_0)])
+
+
 async def test_a_thousand_minutes_are_found(rollups: RollupStore) -> None:
     long = History([sample(DAY_0 + n * MINUTE) for n in range(1_200)])
     await rollups.save(long.change(long.every(MINUTE)), expected=0)
@@ -327,7 +342,9 @@ async def test_a_save_keeps_what_settled_entries_put_into_a_minute_that_gets_lat
     before = HISTORY.rolled_up(MINUTE, DAY_0)
     late = History(*HISTORY.entries.values(), [sample(DAY_0 + 9)])
     change = msgspec.structs.replace(
-        late.change([(MINUTE, DAY_0)]), settled=[before], minutes=[(DAY_0, 5)]
+        late.change([(MINUTE, DAY_0), (HOUR, DAY_0), (DAY, DAY_0)]),
+        settled=[before],
+        minutes=[(DAY_0, 5)],
     )
     assert await rollups.save(change, expected=4)
     assert told(await rollups.settled([DAY_0])) == told([before])
