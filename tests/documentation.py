@@ -43,6 +43,7 @@ _BLOCK = re.compile(
 )
 _PORT = re.compile(r"(127\.0\.0\.1:|--port )(80\d\d)\b")
 _READY = re.compile(r"http://127\.0\.0\.1:\d+")
+_COMMAND = re.compile(r"\bopsboard (?!opsboard)([a-z]+)([^\n<>|&;]*)")
 _PROMPT = "$ "
 _SECONDS = 60
 
@@ -231,8 +232,8 @@ def _not_run(_: Reader, block: Block) -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"\bmake (?:[A-Z]+=\S+ )*([a-z]+)", block.source):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-    for name, rest in re.findall(r"\bopsboard ([a-z]+)((?:[^\n\\]|\\\n)*)", block.source):
-        words = shlex.split(rest.replace("\\\n", " "), comments=True)
+    for name, rest in _COMMAND.findall(block.source.replace("\\\n", " ")):
+        words = shlex.split(rest, comments=True)
         command.commands[name].make_context(name, words)
 
 
