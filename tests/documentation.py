@@ -153,7 +153,7 @@ class Reader:
             source, path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
         )
         with contextlib.redirect_stdout(io.StringIO()) as printed:
-            outcome = eval(code, self.namespace)
+            outcome = eval(code, self.namespace)  # noqa: S307
             if inspect.iscoroutine(outcome):
                 self._runner.run(outcome)
         self.printed = printed.getvalue()
@@ -161,8 +161,8 @@ class Reader:
 
 def _same(expected: str, said: str) -> None:
     """Compare without white space, so that a page may break long lines; `...` stands for any."""
-    bare = ["".join(text.split()) + "\n" for text in (expected, said)]
-    same = doctest.OutputChecker().check_output(*bare, doctest.ELLIPSIS)
+    want, got = ("".join(text.split()) + "\n" for text in (expected, said))
+    same = doctest.OutputChecker().check_output(want, got, doctest.ELLIPSIS)
     assert same, f"expected:\n{expected}\nsaid:\n{said}"
 
 
