@@ -17,6 +17,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -117,6 +118,7 @@ class Reader:
             stderr=subprocess.STDOUT,
             text=True,
             env=self._environment(),
+            start_new_session=True,
         )
         self._servers[written] = process
         assert process.stdout is not None
@@ -131,7 +133,7 @@ class Reader:
         process = self._servers.pop(written, None)
         if process is not None:
             with process:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # bash, and what it runs
 
     def run(self, script: str, status: int = 0) -> str:
         """Run a script in bash; what it says, with the ports of the page."""
