@@ -170,7 +170,7 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         counts = self.cell_count.tolist()
         rows = zip(*(column.tolist() for column in self.columns[:5]), start, strict=True)
         for (series, count, zero_count, sum_ns, max_ns, first), end in zip(
-            rows, [*start[1:], len(counts)], strict=True
+            rows, [*start, len(counts)][1:], strict=True
         ):
             cells = dict(zip(buckets[first:end], counts[first:end], strict=True))
             yield series, ExponentialHistogram(cells, zero_count, count, sum_ns, max_ns)
@@ -231,7 +231,7 @@ def _merged_cells(
     width = max(int((cell & _BUCKET_MASK).max()) for cell, _ in some) - lowest + 1
     if len(series) * width > _MAX_DENSE:
         return _sorted_cells(some, group)
-    start = np.zeros(int(series[-1]) + 1, np.int64)
+    start = np.zeros(int(series[-1] if group is None else group.max()) + 1, np.int64)
     start[series] = np.arange(len(series)) * width - lowest
     start = start if group is None else start[group]
     dense = np.zeros(len(series) * width, np.int64)

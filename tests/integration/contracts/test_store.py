@@ -113,7 +113,7 @@ async def test_rollups_of_entries_that_the_journal_does_not_have_are_found(
 
 async def test_a_wrong_index_is_found(board: Opsboard) -> None:
     index = board.store.event_index
-    all_of_them = [event async for event, _ in index.indexed(until=20)]
+    all_of_them = [event async for event, _ in index.indexed(after=0, until=20)]
     await index.clear()
     await index.add(all_of_them[:4] + all_of_them[5:], 20, 0)
     assert await differences(board.store) == ["event index: event 5 is not as the journal has it"]
