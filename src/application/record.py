@@ -12,12 +12,14 @@ import msgspec
 from ..domain.entry import IdempotencyKey, Stream
 from ..domain.event import DEFAULT_SERVICE, OperationalEvent, RecordedEvent
 from ..domain.sample import RequestSample, SampleBatch
+from ..domain.validation import InvalidInput
 from .errors import Overloaded, StoreUnavailable
 from .ports import Clock, Ids, Journal
 
 FLUSH_EVERY_SECONDS = 1.0
 MAX_BATCH = 4_096
 MAX_WAITING_SAMPLES = 200_000
+MAX_KEY_LENGTH = 255
 
 _log = logging.getLogger(__name__)
 _canonical = msgspec.json.Encoder(order="deterministic").encode
@@ -43,7 +45,8 @@ class EventRecorder:
     ) -> RecordedEvent:
         """Record one event; returns when it is durable.
 
-        With the `key` of an earlier call that said the same, its event is given again. Raises
+        With the `key` of an earlier call that said the same, its event is given again; it is 1-255
+        printable ASCII characters. Raises
         `InvalidInput`, `IdempotencyClash`, `Overloaded`, `StoreUnavailable`.
         """
         event = OperationalEvent.say(
@@ -54,7 +57,7 @@ class EventRecorder:
             message=message,
             meta=meta,
         )
-        named = None if key is None else IdempotencyKey(key, _fingerprint(event))
+        named = None if key is None else IdempotencyKey(checked_key(key), _fingerprint(event))
         appended = await self._journal.append(Stream.EVENTS, (event,), named)
         number = appended.numbers[0]
         if not appended.replayed:
@@ -64,6 +67,15 @@ class EventRecorder:
             if isinstance(entry, OperationalEvent):
                 return RecordedEvent(number, entry)
         raise StoreUnavailable(f"event {number} can not be read back")
+
+
+def checked_key(key: str) -> str:
+    """The key, where it is one. Raises `InvalidInput` naming `Idempotency-Key`."""
+    if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
+        raise InvalidInput.of(
+            "Idempotency-Key", f"must be 1-{MAX_KEY_LENGTH} printable ASCII characters"
+        )
+    return key
 
 
 def _fingerprint(event: OperationalEvent) -> bytes:

@@ -12,6 +12,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from ...application.board import Opsboard
 from ...application.errors import EventNotFound
 from ...application.query import DEFAULT_PAGE, MAX_PAGE, event_filter
+from ...application.record import checked_key
 from ...domain.summary import EventSummary
 from ...domain.validation import InvalidInput
 from .auth import Tokens
@@ -21,7 +22,6 @@ from .middleware import Receive, Scope, Send
 from .parameters import known_parameters
 
 MAX_BODY_BYTES = 256 * 1024
-MAX_KEY_LENGTH = 255
 MAX_ID = 2**63 - 1
 
 _encode = msgspec.json.Encoder().encode
@@ -78,14 +78,7 @@ class RecordEvent:
 
 def _idempotency_key(headers: dict[bytes, bytes]) -> str | None:
     raw = headers.get(b"idempotency-key")
-    if raw is None:
-        return None
-    key = raw.decode("latin-1")
-    if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
-        raise InvalidInput.of(
-            "Idempotency-Key", f"must be 1-{MAX_KEY_LENGTH} printable ASCII characters"
-        )
-    return key
+    return None if raw is None else checked_key(raw.decode("latin-1"))
 
 
 def event_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
