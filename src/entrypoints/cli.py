@@ -164,8 +164,7 @@ def export(file: Path, store: str | None) -> None:
     """Write the whole journal to FILE (or standard output) as NDJSON, without loss."""
     from . import shell
 
-    with click.open_file(str(file), "wb") as sink:
-        count = asyncio.run(shell.export(_store_url(store), sink))
+    count = asyncio.run(shell.export(_store_url(store), file))
     click.echo(f"{count} entries exported", err=True)
 
 
@@ -176,9 +175,8 @@ def import_(file: Path, store: str | None) -> None:
     """Read a journal from FILE (or standard input) into a store; may be run again if cut off."""
     from . import shell
 
-    with click.open_file(str(file), "rb") as source:
-        count = asyncio.run(shell.import_(_store_url(store), source))
-    click.echo(f"{count} entries imported", err=True)
+    restored = asyncio.run(shell.import_(_store_url(store), file))
+    click.echo(f"{restored.imported} imported, {restored.present} already there", err=True)
 
 
 @command.command()

@@ -42,7 +42,7 @@ async def test_a_job_at_fault_fails_alone_and_the_writer_goes_on(
             return_exceptions=True,
         )
         assert isinstance(outcomes[1], StoreUnavailable)
-        assert [outcome for outcome in outcomes if isinstance(outcome, Exception)] == outcomes[1:2]
+        assert sum(isinstance(outcome, Exception) for outcome in outcomes) == 1
         assert (await board.record_event("later")).id == 3
     assert [difference async for difference in verify(store)] == []
     assert "an entry can not be written" in caplog.text

@@ -14,7 +14,6 @@ from ...application.errors import EventNotFound
 from ...application.query import DEFAULT_PAGE, MAX_PAGE, event_filter
 from ...application.record import checked_key
 from ...domain.summary import EventSummary
-from ...domain.validation import InvalidInput
 from .auth import Tokens
 from .body import read_body, require_json
 from .event_bodies import EventBody, EventDraft, decode_draft
