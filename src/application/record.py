@@ -110,6 +110,11 @@ class SampleRecorder:
         if len(samples) >= MAX_BATCH:
             self._cut_batch()
 
+    @property
+    def unwritten(self) -> int:
+        """How many samples are not in the journal yet."""
+        return self._waiting + len(self._samples)
+
     def _cut_batch(self) -> None:
         samples, self._samples = self._samples, []
         if self._waiting + len(samples) > self._limit:

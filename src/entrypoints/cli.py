@@ -101,8 +101,7 @@ def serve(generate_token: bool, **flags: str | None) -> None:
         click.echo(f"writes   {writes}\nreads    {reads}")
         click.echo(f"opsboard {__version__} on {address}  (Ctrl+C ends it)")
 
-    run_server(settings, announce)
-    click.echo("ended: every request was answered, the journal is flushed")
+    click.echo(run_server(settings, announce))
 
 
 @command.command()

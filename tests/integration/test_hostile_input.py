@@ -192,6 +192,8 @@ def test_another_method_is_405(shared_server: Server, method: str) -> None:
         ("/events?service=%00", "service"),
         ("/events?since=yesterday", "since"),
         ("/events?until=2026-13-01T00:00:00Z", "until"),
+        ("/events?until=9999-12-31T23:59:59Z", "until"),
+        ("/metrics?as_of=9999-12-31T23:59:59Z", "as_of"),
         ("/events?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", "until"),
         ("/events?q=", "q"),
         ("/events?q=%22unbalanced", "q"),

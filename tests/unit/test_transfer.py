@@ -24,9 +24,7 @@ async def lines(clock: ManualClock) -> list[bytes]:
 
 async def restored(store: MemoryStore, lines: Sequence[bytes]) -> tuple[int, int]:
     """Imported, and already there."""
-    found = transfer.Restored()
-    async for found in transfer.restore(store.journal, lines):
-        pass
+    found = [so_far async for so_far in transfer.restore(store.journal, lines)][-1]
     return found.imported, found.present
 
 
@@ -99,20 +97,19 @@ async def test_numbers_that_no_store_has_room_for_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("kind", "version", "payload", "reason"),
+    ("encoded", "reason"),
     [
-        ("gossip", 1, b"{}", "'gossip' version 1 is not known"),
-        ("event", 99, b"{}", "'event' version 99 is not known"),
-        ("event", 1, b'{"ts":1}', "'event' version 1 is damaged"),
+        (Encoded("gossip", 1, b"{}"), "'gossip' version 1 is not known"),
+        (Encoded("event", 99, b"{}"), "'event' version 99 is not known"),
+        (Encoded("event", 1, b'{"ts":1}'), "'event' version 1 is damaged"),
     ],
 )
 async def test_an_entry_that_nobody_could_read_is_refused(
-    memory: MemoryStore, lines: list[bytes], kind: str, version: int, payload: bytes, reason: str
+    memory: MemoryStore, lines: list[bytes], encoded: Encoded, reason: str
 ) -> None:
     """The chain holds, so it is only by reading it that such an entry is found."""
     await restored(memory, lines)
     head = await memory.journal.head(Stream.EVENTS)
-    encoded = Encoded(kind, version, payload)
     (unreadable,) = append_to(Stream.EVENTS, head, [encoded], head.recorded_at, None)
     line = transfer._encode(transfer._line(unreadable))
     with pytest.raises(transfer.MalformedExport, match=f"line 6: {reason}"):
