@@ -18,7 +18,6 @@ from .page_routes import page_routes
 from .problems import problem_response
 from .security_headers import SecurityHeaders
 
-MAX_REQUEST_BODY_BYTES = 1024 * 1024
 SERVICE = "opsboard"
 
 
@@ -55,7 +54,6 @@ def create_app(
         lifespan=[lifespan],
         exception_handlers={Exception: problem_response},
         openapi_config=openapi_config(version),
-        request_max_body_size=MAX_REQUEST_BODY_BYTES,
         logging_config=None,
         debug=False,
     )
