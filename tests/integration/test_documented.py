@@ -13,9 +13,9 @@ import yaml  # type: ignore[import-untyped]
 from opsboard.adapters.http import body, event_routes
 from opsboard.adapters.http.app import create_app
 from opsboard.adapters.sqlite import writer
-from opsboard.application import health, query, record
+from opsboard.application import health, query_events, record
 from opsboard.domain import event, words
-from opsboard.entrypoints import cli, server
+from opsboard.entrypoints import cli, protocol
 from opsboard.entrypoints.settings import Settings
 
 from ..documentation import PAGES, ROOT, blocks
@@ -125,8 +125,8 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"{event.MAX_META_BYTES:,} bytes encoded, {event.MAX_META_DEPTH} levels" in said
     assert f"{event.MAX_MESSAGE_LENGTH:,} and {event.MAX_SERVICE_LENGTH} characters" in said
     assert f"| `q` | {words.MAX_QUERY_LENGTH} " in said
-    assert f"| `limit` | {query.MAX_PAGE} |" in said
-    assert f"| connections | {server.MAX_CONNECTIONS:,} |" in said
+    assert f"| `limit` | {query_events.MAX_PAGE} |" in said
+    assert f"| connections | {protocol.MAX_CONNECTIONS:,} |" in said
     assert f"| {writer.MAX_WAITING:,}; above" in said
     assert f"| {record.MAX_WAITING_SAMPLES:,}; above" in said
     page = (REFERENCE / "http.md").read_text()
