@@ -15,7 +15,7 @@ from opsboard.adapters.http.app import create_app
 from opsboard.adapters.sqlite import writer
 from opsboard.application import health, query_events, record
 from opsboard.domain import event, words
-from opsboard.entrypoints import cli, protocol
+from opsboard.entrypoints import cli, protocol, server
 from opsboard.entrypoints.settings import Settings
 
 from ..documentation import PAGES, ROOT, blocks
