@@ -175,6 +175,7 @@ class SampleProjection:
             series=self.series.seen,
             rollups=list(changed.values()),
             settled=settled,
+            settled_upto=self.settled_upto,
             minutes=self.pending.entries,
         )
         return change, unclosed

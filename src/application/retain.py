@@ -63,7 +63,10 @@ class Retainer:
                 return 0
             async with self._projection.standing:
                 entries, settled = await self._settled(cut, upto)
-                await rollups.settle(upto, entries, settled)
+                known = self._projection.settled_upto
+                if not await rollups.settle(upto, entries, settled, expected=known):
+                    await self._projection.reload()
+                    return 0
                 self._projection.settled_upto = upto
         await journal.trim(Stream.SAMPLES, upto)
         return upto - cut

@@ -34,7 +34,8 @@ class MemoryRollups:
 
     async def save(self, change: RollupChange, expected: int) -> bool:
         """See `RollupStore.save`."""
-        if self._state.checkpoint != expected or self._is_overtaken(change):
+        stands = (self._state.checkpoint, self._state.settled_upto)
+        if stands != (expected, change.settled_upto) or self._is_overtaken(change):
             return False
         self._state = replace(
             self._state,
@@ -123,15 +124,22 @@ class MemoryRollups:
         return [self._settled[minute] for minute in minutes if minute in self._settled]
 
     async def settle(
-        self, upto: int, entries: Sequence[tuple[int, int]], settled: Sequence[StoredRollup]
-    ) -> None:
+        self,
+        upto: int,
+        entries: Sequence[tuple[int, int]],
+        settled: Sequence[StoredRollup],
+        expected: int,
+    ) -> bool:
         """See `RollupStore.settle`."""
+        if self._state.settled_upto != expected:
+            return False
         for minute, number in entries:
             self._entries[minute].discard(number)
         self._entries = {minute: numbers for minute, numbers in self._entries.items() if numbers}
         self._settled |= {rollup.start_ms: rollup for rollup in settled}
         self._settled = {m: r for m, r in self._settled.items() if m in self._entries}
         self._state = replace(self._state, settled_upto=upto)
+        return True
 
     async def expire(self, tier: Tier, before_ms: int, limit: int) -> int:
         """See `RollupStore.expire`."""

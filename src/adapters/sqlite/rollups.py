@@ -102,12 +102,16 @@ class SqliteRollups:
         ]
 
     async def settle(
-        self, upto: int, entries: Sequence[tuple[int, int]], settled: Sequence[StoredRollup]
-    ) -> None:
+        self,
+        upto: int,
+        entries: Sequence[tuple[int, int]],
+        settled: Sequence[StoredRollup],
+        expected: int,
+    ) -> bool:
         """See `RollupStore.settle`."""
         rows = [_row(rollup) for rollup in settled]
-        job = partial(_settle, upto=upto, entries=entries, rows=rows)
-        await self._writer.submit_in_background(job)
+        job = partial(_settle, upto=upto, entries=entries, rows=rows, expected=expected)
+        return await self._writer.submit_in_background(job)
 
     async def expire(self, tier: Tier, before_ms: int, limit: int) -> int:
         """See `RollupStore.expire`."""
@@ -179,6 +183,7 @@ class _Packed(NamedTuple):
     series: bytes
     rollups: list[Row]
     settled: list[Row]
+    settled_upto: int
     minutes: Sequence[tuple[int, int]]
 
 
@@ -188,6 +193,7 @@ def _packed(change: RollupChange) -> _Packed:
         pack(_SERIES_MAGIC, _SERIES_VERSION, _series_encoder.encode(change.series), []),
         [_row(rollup) for rollup in change.rollups],
         [_row(rollup) for rollup in change.settled],
+        change.settled_upto,
         change.minutes,
     )
 
@@ -207,9 +213,16 @@ def _load(connection: sqlite3.Connection) -> tuple[dict[str, Row], list[tuple[Ti
     return {name: tuple(state) for name, *state in rows}, unclosed
 
 
+def _number(connection: sqlite3.Connection, name: str) -> int:
+    """The number up to which something stands; 0 where it is not there yet."""
+    sql = "SELECT checkpoint FROM fold WHERE name = ?"
+    (number,) = connection.execute(sql, (name,)).fetchone() or (0,)
+    return int(number)
+
+
 def _save(connection: GroupCommit, *, packed: _Packed, checkpoint: int, expected: int) -> bool:
-    found = connection.execute("SELECT checkpoint FROM fold WHERE name = ?", (TOTAL,)).fetchone()
-    if (found[0] if found else 0) != expected:
+    stands = (_number(connection, TOTAL), _number(connection, SETTLED_UPTO))
+    if stands != (expected, packed.settled_upto):
         return False
     if _is_overtaken(connection, {(Tier(row[0]), row[1]) for row in packed.rollups}):
         return False
@@ -248,7 +261,10 @@ def _settle(
     upto: int,
     entries: Sequence[tuple[int, int]],
     rows: Sequence[Row],
-) -> None:
+    expected: int,
+) -> bool:
+    if _number(connection, SETTLED_UPTO) != expected:
+        return False
     connection.execute("INSERT OR REPLACE INTO fold VALUES (?, ?, x'')", (SETTLED_UPTO, upto))
     connection.executemany("DELETE FROM minute_entry WHERE minute = ? AND number = ?", entries)
     _keep_settled(connection, rows)
@@ -256,6 +272,7 @@ def _settle(
         "DELETE FROM settled WHERE NOT EXISTS "
         "(SELECT 1 FROM minute_entry WHERE minute_entry.minute = settled.minute)"
     )
+    return True
 
 
 def _clear(connection: GroupCommit) -> None:
