@@ -237,7 +237,8 @@ class RollupStore(Protocol):
     ) -> Coverage:
         """What there is for a window, of these tiers, the coarsest first.
 
-        With `upto`, only of entries up to that number.
+        With `upto`, only of entries up to that number. For `EVER`, what expired counts as a day
+        that starts at 0, whatever the tiers.
         """
         ...
 

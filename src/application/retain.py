@@ -124,8 +124,6 @@ class Retainer:
             async with self._projection.standing:
                 before = min(before, self._projection.unclosed_from(tier.coarser))
                 removed = await self._store.rollups.expire(tier, before, ROLLUPS_A_STEP)
-                if removed and tier is Tier.DAY:
-                    self._projection.expired = (await self._store.rollups.load()).expired
             if removed:
                 return removed
         return 0

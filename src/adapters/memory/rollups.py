@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from ...application.ports import Coverage, RollupChange, RollupState, StoredRollup
 from ...domain.rollup import Rollups
-from ...domain.tier import COARSEST_FIRST, Tier, Window
+from ...domain.tier import COARSEST_FIRST, EVER, Tier, Window
 from ..rollup_blob import encode_rollups
 
 
@@ -83,6 +83,8 @@ class MemoryRollups:
             for number in self._entries.get(minute, ())
             if upto is None or number <= upto
         }
+        if window == EVER and len(self._state.expired.series):
+            found.append(StoredRollup(Tier.DAY, 0, 0, 0, self._state.expired))
         return Coverage(self._state.checkpoint, found, partial, sorted(numbers))
 
     def _is_all_there_is(self, rollup: StoredRollup) -> bool:

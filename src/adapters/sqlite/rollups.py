@@ -13,7 +13,7 @@ from ...application.errors import StoreUnavailable
 from ...application.ports import Coverage, RollupChange, RollupState, StoredRollup
 from ...domain.rollup import Rollups
 from ...domain.series import SeriesSeen
-from ...domain.tier import Tier, Window
+from ...domain.tier import EVER, Tier, Window
 from ..columns import DamagedColumns, pack, unpack
 from ..rollup_blob import decode_rollups, encode_rollups
 from .reader import Reader, Row
@@ -329,7 +329,6 @@ def _among(connection: sqlite3.Connection, *, sql: str, values: Sequence[int]) -
 def _covering(
     connection: sqlite3.Connection, *, window: Window, tiers: Sequence[Tier], upto: int | None
 ) -> _Covering:
-    row = connection.execute("SELECT checkpoint FROM fold WHERE name = ?", (TOTAL,)).fetchone()
     found: list[Row] = []
     spans = [window]
     for tier in sorted(tiers, reverse=True):
@@ -353,7 +352,10 @@ def _covering(
         )
         if upto is None or number <= upto
     }
-    return _Covering(row[0] if row else 0, found, cut, sorted(entries))
+    if window == EVER:
+        sql = "SELECT ?, 0, 0, 0, state FROM fold WHERE name = ?"
+        found += connection.execute(sql, (Tier.DAY, EXPIRED)).fetchall()
+    return _Covering(_number(connection, TOTAL), found, cut, sorted(entries))
 
 
 def _within(

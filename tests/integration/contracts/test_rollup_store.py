@@ -424,6 +424,20 @@ async def test_days_that_expire_stay_in_the_total(rollups: RollupStore) -> None:
     assert await rollups.starts(DAY) == []
 
 
+@pytest.mark.parametrize("tiers", [tuple(Tier), (MINUTE, HOUR), ()])
+async def test_what_expired_is_part_of_ever_and_of_no_other_window(
+    rollups: RollupStore, tiers: Sequence[Tier]
+) -> None:
+    await filled(rollups)
+    for tier in Tier:
+        await rollups.expire(tier, DAY_0 + DAY, 99)
+    ever = await rollups.covering(EVER, tiers)
+    days = [r for r in ever.rollups if r.start_ms == 0]
+    assert [plain(r.rollups) for r in days] == [plain((await rollups.load()).expired)]
+    almost = await rollups.covering(Window(1, EVER.until), tiers)
+    assert [r for r in almost.rollups if r.start_ms < DAY_0 + DAY] == []
+
+
 async def test_clearing_before_anything_settled_forgets_everything(rollups: RollupStore) -> None:
     await filled(rollups)
     await rollups.clear()
