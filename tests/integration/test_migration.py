@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from opsboard.adapters.sqlite import SqliteStore, file, schema
 from opsboard.application.board import Opsboard
+from opsboard.application.errors import StoreUnusable
 from opsboard.application.query_events import event_filter
 from opsboard.application.verify import verify
 from opsboard.domain.entry import Stream
@@ -120,7 +121,7 @@ async def test_an_older_file_that_is_damaged_is_left_as_it_was(
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DELETE FROM samples_entry WHERE number = 16")
         connection.commit()
-    with pytest.raises(file.StoreUnusable, match="samples ends at 15, not at 16"):
+    with pytest.raises(StoreUnusable, match="samples ends at 15, not at 16"):
         async with SqliteStore(path, clock).opened():
             pass
     assert schema_version(path) == 1
@@ -162,6 +163,6 @@ def test_a_migration_that_fails_changes_nothing(
     before = layout(path)
     broken = {1: f"{schema.MIGRATIONS[1]} INSERT INTO nowhere VALUES (1);"}  # noqa: S608
     monkeypatch.setattr(schema, "MIGRATIONS", broken)
-    with pytest.raises(file.StoreUnusable, match="no such table: nowhere"):
+    with pytest.raises(StoreUnusable, match="no such table: nowhere"):
         file.prepare(path)
     assert (schema_version(path), layout(path)) == (1, before)
