@@ -146,7 +146,12 @@ class MemoryRollups:
     async def expire(self, tier: Tier, before_ms: int, limit: int) -> int:
         """See `RollupStore.expire`."""
         known = self._rollups[tier]
-        starts = sorted(start for start in known if start < before_ms)[:limit]
+        needed = {tier.coarser.start_of(minute) for minute in self._entries}
+        starts = sorted(
+            start
+            for start in known
+            if start < before_ms and tier.coarser.start_of(start) not in needed
+        )[:limit]
         removed = [known.pop(start) for start in starts]
         if tier is Tier.DAY:
             parts = [self._state.expired, *(rollup.rollups for rollup in removed)]

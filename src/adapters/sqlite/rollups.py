@@ -300,7 +300,10 @@ def _clear(connection: GroupCommit) -> None:
 
 def _expire(connection: GroupCommit, *, tier: Tier, before_ms: int, limit: int) -> int:
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM rollup WHERE tier = ? AND start_ms < ? ORDER BY start_ms LIMIT ?",
+        f"SELECT {_COLUMNS} FROM rollup WHERE tier = ? AND start_ms < ? AND NOT EXISTS "
+        f"(SELECT 1 FROM minute_entry WHERE minute >= start_ms - start_ms % {tier.coarser:d} "
+        f"AND minute < start_ms - start_ms % {tier.coarser:d} + {tier.coarser:d}) "
+        "ORDER BY start_ms LIMIT ?",
         (tier, before_ms, limit),
     ).fetchall()
     if rows and tier is Tier.DAY:
