@@ -146,12 +146,8 @@ class MemoryRollups:
     async def expire(self, tier: Tier, before_ms: int, limit: int) -> int:
         """See `RollupStore.expire`."""
         known = self._rollups[tier]
-        needed = {tier.coarser.start_of(minute) for minute in self._entries}
-        starts = sorted(
-            start
-            for start in known
-            if start < before_ms and tier.coarser.start_of(start) not in needed
-        )[:limit]
+        before_ms = min(before_ms, tier.coarser.start_of(min(self._entries, default=EVER.until)))
+        starts = sorted(start for start in known if start < before_ms)[:limit]
         removed = [known.pop(start) for start in starts]
         if tier is Tier.DAY:
             parts = [self._state.expired, *(rollup.rollups for rollup in removed)]

@@ -299,11 +299,11 @@ def _clear(connection: GroupCommit) -> None:
 
 
 def _expire(connection: GroupCommit, *, tier: Tier, before_ms: int, limit: int) -> int:
+    (unsettled,) = connection.execute("SELECT min(minute) FROM minute_entry").fetchone()
+    if unsettled is not None:
+        before_ms = min(before_ms, tier.coarser.start_of(unsettled))
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM rollup WHERE tier = ? AND start_ms < ? AND NOT EXISTS "
-        f"(SELECT 1 FROM minute_entry WHERE minute >= start_ms - start_ms % {tier.coarser:d} "
-        f"AND minute < start_ms - start_ms % {tier.coarser:d} + {tier.coarser:d}) "
-        "ORDER BY start_ms LIMIT ?",
+        f"SELECT {_COLUMNS} FROM rollup WHERE tier = ? AND start_ms < ? ORDER BY start_ms LIMIT ?",
         (tier, before_ms, limit),
     ).fetchall()
     if rows and tier is Tier.DAY:
