@@ -407,12 +407,10 @@ async def test_nothing_expires_of_which_a_part_would_be_made_anew(rollups: Rollu
     await filled(rollups)
     mine = [(minute, number) for minute, number in HISTORY.minutes if minute != DAY_0 + HOUR]
     assert await rollups.settle(4, mine, [], expected=0)
-    assert await rollups.expire(DAY, EVER.until, 99) == 1
-    assert await rollups.starts(DAY) == [DAY_0]
-    assert await rollups.expire(HOUR, EVER.until, 99) == 1
-    assert await rollups.starts(HOUR) == [DAY_0, DAY_0 + HOUR]
-    assert await rollups.expire(MINUTE, EVER.until, 99) == 3
-    assert await rollups.starts(MINUTE) == [DAY_0 + HOUR]
+    assert await rollups.expire(DAY, EVER.until, 99) == 0
+    assert await rollups.expire(HOUR, EVER.until, 99) == 0
+    assert await rollups.expire(MINUTE, EVER.until, 99) == 2
+    assert await rollups.starts(MINUTE) == [DAY_0 + HOUR, DAY_0 + DAY]
 
 
 async def test_an_hour_whose_minutes_expired_lies_within_where_it_starts(
