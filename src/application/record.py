@@ -13,7 +13,7 @@ from ..domain.entry import IdempotencyKey, Stream
 from ..domain.event import DEFAULT_SERVICE, OperationalEvent, RecordedEvent
 from ..domain.sample import RequestSample, SampleBatch
 from ..domain.validation import InvalidInput
-from .errors import Overloaded, StoreUnavailable
+from .errors import OpsboardError, Overloaded, StoreUnavailable
 from .ports import Clock, Ids, Journal
 
 FLUSH_EVERY_SECONDS = 1.0
@@ -88,7 +88,7 @@ class SampleRecorder:
 
     `observe` only appends to a list. While the journal fails, batches wait and are tried again
     under the key of their first try, so that none counts twice; past `limit` waiting samples, the
-    newest are dropped, and counted in `dropped`.
+    newest are dropped, and counted in `dropped`, as a batch is that can not be written at all.
     """
 
     def __init__(self, journal: Journal, ids: Ids, limit: int = MAX_WAITING_SAMPLES) -> None:
@@ -118,7 +118,7 @@ class SampleRecorder:
     def _cut_batch(self) -> None:
         samples, self._samples = self._samples, []
         if self._waiting + len(samples) > self._limit:
-            self.dropped += len(samples)
+            self._drop(len(samples), "the journal takes none, and too many wait")
             return
         name = self._ids.new()
         self._waiting += len(samples)
@@ -132,9 +132,20 @@ class SampleRecorder:
         async with self._flushing:
             while self._batches:
                 key, batch = self._batches[0]
-                await self._journal.append(Stream.SAMPLES, (batch,), key)
+                try:
+                    await self._journal.append(Stream.SAMPLES, (batch,), key)
+                except OpsboardError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - it would fail for ever, and block all
+                    self._drop(len(batch), f"they can not be written: {error}")
                 self._batches.popleft()
                 self._waiting -= len(batch)
+
+    def _drop(self, count: int, reason: str) -> None:
+        """Count them; the first time, say so."""
+        if not self.dropped:
+            _log.error("request samples are dropped, from now on they are only counted: %s", reason)
+        self.dropped += count
 
     async def run(self) -> None:
         """Flush when a batch is full, and every second, until cancelled."""
