@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from ...application.ports import SampleSink
 from ...domain.sample import KNOWN_METHODS, OTHER_METHOD, RequestSample, SeriesKey
+from .route_tables import route_table
 from .route_template import route_template
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -18,6 +19,8 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 CLIENT_CLOSED_REQUEST = 499
 SERVER_ERROR = 500
+MAX_SERIES = 10_000
+OVERFLOW_ROUTE = "(other)"
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ class LatencyMiddleware:
         self._observe = to.observe
         self._now = now
         self._monotonic = monotonic
+        self._table = route_table(app)
         self._series: dict[tuple[str, str, int], SeriesKey] = {}
 
     async def __call__(  # noqa: C901 - closures: an object for each request costs more
@@ -110,7 +114,7 @@ class LatencyMiddleware:
         """Hand over one sample; what goes wrong here is logged, and never the request's fault."""
         try:
             latency_ns = self._monotonic() - started
-            route = scope.get("path_template") or route_template(scope, root_path)
+            route = scope.get("path_template") or route_template(scope, root_path, self._table)
             where = (route, scope["method"], status)
             series = self._series.get(where) or self._intern(*where)
             self._observe(RequestSample(series, latency_ns, self._now()))
@@ -118,8 +122,10 @@ class LatencyMiddleware:
             _log.exception("a request could not be recorded")
 
     def _intern(self, route: str, method: str, status: int) -> SeriesKey:
+        """The series; past `MAX_SERIES` of them, that of the one route that stands for the rest."""
         if method not in KNOWN_METHODS:
-            return SeriesKey(self._service, route, OTHER_METHOD, status)
+            method = OTHER_METHOD
+        if len(self._series) >= MAX_SERIES and (route, method, status) not in self._series:
+            return SeriesKey(self._service, OVERFLOW_ROUTE, method, status)
         series = SeriesKey(self._service, route, method, status)
-        self._series[route, method, status] = series
-        return series
+        return self._series.setdefault((route, method, status), series)
