@@ -15,7 +15,7 @@ import click
 from .. import __version__
 from ..application.errors import OpsboardError
 from ..domain.validation import InvalidInput
-from .settings import DEFAULT_STORE, SettingError, Settings, StoreUrl, token
+from .settings import DEFAULT_STORE, SettingError, Settings, StoreUrl, checked_token
 
 EXIT_DIFFERENCES = 1
 EXIT_UNUSABLE = 2
@@ -82,7 +82,8 @@ def _store_url(flag: str | None) -> StoreUrl:
 
 
 def _api_token() -> str | None:
-    return token("OPS_API_TOKEN", {k: v for k, v in os.environ.items() if v})
+    given = os.environ.get("OPS_API_TOKEN")
+    return checked_token("OPS_API_TOKEN", given) if given else None
 
 
 class Finite(click.FloatRange):
@@ -203,5 +204,5 @@ def demo(url: str, seconds: float, rate: float, seed: int, given: str | None) ->
     """Drive realistic mixed traffic at a running server, so that there is life to look at."""
     from .demo import run
 
-    api_token = _api_token() if given is None else token("--token", {"--token": given})
+    api_token = _api_token() if given is None else checked_token("--token", given)
     click.echo(asyncio.run(run(url, seconds=seconds, rate=rate, seed=seed, token=api_token)))

@@ -62,8 +62,8 @@ class Settings(msgspec.Struct, frozen=True):
             store=StoreUrl.parse(values.get("OPS_STORE") or DEFAULT_STORE),
             host=_host(values.get("OPS_HOST") or "127.0.0.1"),
             port=_port(values.get("OPS_PORT") or "8000"),
-            api_token=token("OPS_API_TOKEN", values),
-            read_token=token("OPS_READ_TOKEN", values),
+            api_token=_token("OPS_API_TOKEN", values),
+            read_token=_token("OPS_READ_TOKEN", values),
             retention=_retention(values.get("OPS_RETENTION") or KEEP_FOREVER),
         )
 
@@ -90,11 +90,13 @@ def _retention(text: str) -> str:
     return text
 
 
-def token(name: str, values: Mapping[str, str]) -> str | None:
-    """The token in a mapping, if there is one. Raises `SettingError` for one that can not work."""
-    text = values.get(name)
-    if text is None:
-        return None
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
+def _token(name: str, values: Mapping[str, str]) -> str | None:
+    given = values.get(name)
+    return None if given is None else checked_token(name, given)
+
+
+def checked_token(name: str, token: str) -> str:
+    """The token, where it can be sent in a header. Raises `SettingError` naming the setting."""
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise SettingError(f"{name}: must be printable ASCII without spaces, and not empty")
-    return text
+    return token

@@ -47,12 +47,12 @@ class LatencyMiddleware:
 
         `now` and `monotonic` give nanoseconds.
         """
+        self._table = route_table(app)
         self.app = app
         self._service = service
         self._observe = to.observe
         self._now = now
         self._monotonic = monotonic
-        self._table = route_table(app)
         self._series: dict[tuple[str, str, int], SeriesKey] = {}
 
     async def __call__(  # noqa: C901 - closures: an object for each request costs more
