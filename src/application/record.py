@@ -18,7 +18,7 @@ from ..domain.interning import InternedSeries
 from ..domain.sample import Ints, SampleBatch, SeriesKey
 from ..domain.validation import InvalidInput
 from .cardinality import SeriesLimit
-from .errors import Overloaded, StoreUnavailable
+from .errors import OpsboardError, Overloaded, StoreUnavailable
 from .ports import Clock, Ids, Journal
 from .readable import readable
 
@@ -93,7 +93,7 @@ class SampleRecorder:
 
     `observe` only appends to three columns. While the journal fails, batches wait and are tried
     again under the key of their first try, so that none counts twice; past `limit` waiting samples,
-    the newest are dropped, and counted in `dropped`.
+    the newest are dropped, and counted in `dropped`, as a batch is that can not be written at all.
     """
 
     def __init__(
@@ -193,7 +193,7 @@ class SampleRecorder:
         self._numbers, self._latencies, self._ends = array("q"), array("q"), array("q")
         numbers, latency_ns, ended_at = columns
         if self._waiting + len(numbers) > self._limit:
-            self.dropped += len(numbers)
+            self._drop(len(numbers), "the journal takes none, and too many wait")
             return
         name = self._ids.new()
         batch = self._interned.batch(numbers, latency_ns, ended_at // NS_PER_MS)
@@ -208,9 +208,20 @@ class SampleRecorder:
         async with self._flushing:
             while self._batches:
                 key, batch = self._batches[0]
-                await self._journal.append(Stream.SAMPLES, (batch,), key)
+                try:
+                    await self._journal.append(Stream.SAMPLES, (batch,), key)
+                except OpsboardError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - it would fail for ever, and block all
+                    self._drop(len(batch), f"they can not be written: {error}")
                 self._batches.popleft()
                 self._waiting -= len(batch)
+
+    def _drop(self, count: int, reason: str) -> None:
+        """Count them; the first time, say so."""
+        if not self.dropped:
+            _log.error("request samples are dropped, from now on they are only counted: %s", reason)
+        self.dropped += count
 
     async def run(self) -> None:
         """Flush when a batch is full, and every second, until cancelled."""

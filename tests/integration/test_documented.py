@@ -132,7 +132,9 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"| {record.MAX_WAITING_SAMPLES:,}; above" in said
     page = (REFERENCE / "http.md").read_text()
     assert f"at most {health.MAX_LAG_ENTRIES:,} entries behind" in page
-    assert f"for at most {server_process.GRACE_SECONDS} seconds" in (REFERENCE / "cli.md").read_text()
+    assert (
+        f"for at most {server_process.GRACE_SECONDS} seconds" in (REFERENCE / "cli.md").read_text()
+    )
 
 
 def test_compose_and_the_image_use_settings_that_exist() -> None:
