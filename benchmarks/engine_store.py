@@ -19,7 +19,7 @@ from opsboard.entrypoints.container import container_for
 from opsboard.entrypoints.settings import StoreUrl
 
 from .report import progress
-from .traffic import CHUNK, DAY_MS, END_MS, Traffic
+from .traffic import DAY_MS, END_MS, Traffic
 
 PARTS = 10
 
@@ -117,11 +117,11 @@ async def fill(folder: Path, traffic: Traffic) -> Filled:
     path, clock = folder / "ops.db", TrafficClock(traffic.start_ms)
     watch, parts, recorded = Stopwatch(), list[Cost](), 0
     async with open_board(path, clock) as board:
-        for batch in traffic.chunks(min(CHUNK, traffic.samples // PARTS)):
+        for batch in traffic.chunks():
             watch.go()
             await record(board, clock, batch)
             recorded += len(batch)
-            ends_part = recorded * PARTS // traffic.samples > len(parts)
+            ends_part = recorded * PARTS >= traffic.samples * (len(parts) + 1)
             if ends_part:
                 await board.rollups.catch_up()
             watch.stop()

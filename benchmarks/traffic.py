@@ -53,8 +53,9 @@ class Traffic:
         spread = np.random.default_rng(_SEED).standard_normal(routes) * _SPREAD_OF_MEDIANS
         self._log_medians = np.log(_MEDIAN_NS) + spread
 
-    def chunks(self, size: int = CHUNK) -> Iterator[SampleBatch]:
-        """All requests in the order of their ends, in batches of this size."""
+    def chunks(self, size: int | None = None) -> Iterator[SampleBatch]:
+        """All requests in the order of their ends, in batches of this size (at least ten)."""
+        size = size or min(CHUNK, self.samples // 10)
         random = np.random.default_rng((_SEED, self._seed))
         span_ms = END_MS - self.start_ms
         for done in range(0, self.samples, size):
