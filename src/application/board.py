@@ -10,6 +10,7 @@ from typing import Any, Self
 from ..domain.entry import IdempotencyKey
 from ..domain.event import DEFAULT_SERVICE, RecordedEvent
 from ..domain.metrics import MetricsSnapshot
+from ..domain.retention import DEFAULT_RETENTION, Retention
 from ..domain.sample import RequestSample, SampleBatch, SeriesKey
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
 from .errors import OpsboardError
@@ -17,9 +18,12 @@ from .health import HealthChecks
 from .ports import Clock, Ids, Store
 from .project_events import EventProjection
 from .project_samples import SampleProjection
+from .query_catalogue import CatalogueQueries
 from .query_events import EventQueries
 from .query_metrics import MetricsQueries
+from .query_series import SeriesQueries
 from .record import EventRecorder, SampleRecorder
+from .retain import Retainer
 
 RETRY_SECONDS = 1.0
 
@@ -34,13 +38,24 @@ class Opsboard:
     """
 
     def __init__(
-        self, store: Store, clock: Clock, ids: Ids, max_series: int = DEFAULT_MAX_SERIES
+        self,
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        *,
+        retention: Retention = DEFAULT_RETENTION,
+        max_series: int = DEFAULT_MAX_SERIES,
     ) -> None:
-        """Work on `store`, which is opened with the context."""
+        """Work on `store`, which is opened with the context.
+
+        A service may have `max_series` series; more count as the route `(other)`.
+        """
         self.store = store
         self.series_limit = SeriesLimit(max_series, self._say_series_exceeded)
         self.recorder = EventRecorder(store.journal, clock)
-        self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
+        self.samples = SampleRecorder(
+            store.journal, clock, ids, self.series_limit, max_behind=retention.raw
+        )
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
         self.projections: dict[str, SampleProjection | EventProjection] = {
             "rollups": self.rollups,
@@ -50,7 +65,12 @@ class Opsboard:
         self.metrics_queries = MetricsQueries(
             store.journal, self.samples, self.rollups, store.rollups, clock
         )
+        self.series_queries = SeriesQueries(
+            self.metrics_queries, store.journal, store.rollups, clock
+        )
+        self.catalogue = CatalogueQueries(self.metrics_queries)
         self.health = HealthChecks(store, self.projections, self.samples, self.series_limit, clock)
+        self.retainer = Retainer(store, self.rollups, retention, clock)
         self._said: set[asyncio.Task[RecordedEvent]] = set()
 
     async def __aenter__(self) -> Self:
@@ -70,7 +90,11 @@ class Opsboard:
                 await projection.start()
             for seen in self.rollups.series.seen:
                 self.series_limit.learn(seen.key)
-            work = [self.samples.run, *(p.run for p in self.projections.values())]
+            work = [
+                self.samples.run,
+                *(p.run for p in self.projections.values()),
+                self.retainer.run,
+            ]
             tasks = [asyncio.create_task(_persist(job)) for job in work]
             try:
                 yield

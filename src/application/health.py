@@ -37,7 +37,7 @@ class HealthChecks:
         series_limit: SeriesLimit,
         clock: Clock,
     ) -> None:
-        """Check `store`, how far each projection is behind, and what had to be dropped or merged."""
+        """Check `store`, how far projections are behind, and what was dropped or merged."""
         self._store = store
         self._projections = projections
         self._samples = samples

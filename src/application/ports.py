@@ -1,7 +1,8 @@
 """What the use cases need of the outside: small Protocols, one contract suite each."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -87,6 +88,10 @@ class Journal(Protocol):
         """The number of the last entry recorded at or before a moment (ns); at least the cut's."""
         ...
 
+    async def size(self, stream: Stream) -> tuple[int, int]:
+        """How many entries the stream holds, and how many bytes their payloads have."""
+        ...
+
     def decode(self, recorded: Recorded) -> Entry:
         """The entry in a place. Raises `UnreadableEntry`."""
         ...
@@ -99,7 +104,7 @@ class Journal(Protocol):
         ...
 
     async def restore_cut(self, stream: Stream, cut: Head) -> None:
-        """Start an empty stream at another journal's cut. Raises `BrokenChain` if it is not empty."""
+        """Start an empty stream at another journal's cut. Raises `BrokenChain` where it is not."""
         ...
 
 
@@ -122,7 +127,7 @@ class EventIndex(Protocol):
         ...
 
     async def clear(self) -> None:
-        """Forget the index, which is rebuilt from the journal."""
+        """Forget the index, to index the entries that the journal still has."""
         ...
 
     async def search(
@@ -139,8 +144,8 @@ class EventIndex(Protocol):
         """How many events of each kind the filter wants."""
         ...
 
-    def indexed(self, until: int) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
-        """What is in the index up to an id, in order, each with the words that it is found by."""
+    def indexed(self, after: int, until: int) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
+        """What the index has of ids in (after, until], each with the words that it is found by."""
         ...
 
     async def faults(self) -> list[str]:
@@ -199,11 +204,11 @@ class Coverage(msgspec.Struct, frozen=True):
 
     `partial` are the minutes (starts in ms) that lie within it only in part, or hold entries past
     the number asked for: they are to be folded from `entries`, the numbers of those that have
-    samples in them.
+    samples in them. `rollups` may be taken once, and are unpacked as they are.
     """
 
     checkpoint: int
-    rollups: Sequence[StoredRollup]
+    rollups: Iterable[StoredRollup]
     partial: Sequence[int]
     entries: Sequence[int]
 
@@ -247,10 +252,13 @@ class RollupStore(Protocol):
         """What settled entries put into these minutes, where unsettled ones have samples too."""
         ...
 
-    async def settle(self, upto: int, settled: Sequence[StoredRollup]) -> None:
-        """Keep what the entries up to this number put into minutes that later ones share.
+    async def settle(
+        self, upto: int, entries: Sequence[tuple[int, int]], settled: Sequence[StoredRollup]
+    ) -> None:
+        """Need the entries up to this number no more.
 
-        From then on these entries are needed no more.
+        `entries` are their minutes and numbers, which are forgotten; `settled` is what they and
+        those before them put into minutes that later entries share.
         """
         ...
 
@@ -290,6 +298,17 @@ class Store(Protocol):
 
     def opened(self) -> AbstractAsyncContextManager["Store"]:
         """Open the store for as long as the context lasts. Raises `StoreUnusable`."""
+        ...
+
+    async def backup(self, path: Path) -> None:
+        """Copy the store as it is at one moment into a new file, while it is written.
+
+        Raises `StoreUnavailable`, and leaves no file, where that can not be done.
+        """
+        ...
+
+    def compact(self) -> AsyncIterator[tuple[int, int]]:
+        """Give free space back in steps; how much of how much there is was given back, in bytes."""
         ...
 
     async def check_writable(self) -> None:

@@ -38,11 +38,12 @@ class EventProjection:
         """Follow the journal until cancelled."""
         while True:
             checkpoint = await self._index.checkpoint()
-            async for page in self._journal.follow(Stream.EVENTS, checkpoint):
-                if page[0].number != checkpoint + 1:
+            after = max(checkpoint, (await self._journal.cut(Stream.EVENTS)).number)
+            async for page in self._journal.follow(Stream.EVENTS, after):
+                if page[0].number != after + 1:
                     break
-                await self._wait_for_calm(checkpoint)
-                checkpoint = await self._add(page, checkpoint)
+                await self._wait_for_calm(after)
+                after = checkpoint = await self._add(page, checkpoint)
 
     async def _wait_for_calm(self, checkpoint: int) -> None:
         """Let events pour in: indexing them now would hold up those who wait for their commit.
@@ -64,7 +65,8 @@ class EventProjection:
     async def lag(self) -> int:
         """How many events of the journal are not indexed yet."""
         head = await self._journal.head(Stream.EVENTS)
-        return head.number - await self._index.checkpoint()
+        cut = await self._journal.cut(Stream.EVENTS)
+        return head.number - max(cut.number, await self._index.checkpoint())
 
     async def _add(self, page: Sequence[Recorded], expected: int) -> int:
         """Index a page; the new checkpoint, which another process may have moved further."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 from ..domain.entry import Recorded, Stream, UnreadableEntry
@@ -40,7 +41,7 @@ class SampleProjection:
         self._clock = clock
         self._total = Rollups.none()
         self._unclosed: set[tuple[Tier, int]] = set()
-        self._settled_upto = 0
+        self.settled_upto = 0
         self._saved_at = clock.monotonic()
         self._live: Rollups | None = None
         self.expired = Rollups.none()
@@ -54,9 +55,13 @@ class SampleProjection:
 
     async def start(self) -> None:
         """Take up what is saved, and fold what came after it."""
+        await self.load()
+        await self.catch_up()
+
+    async def load(self) -> None:
+        """Take up what is saved."""
         async with self.standing:
             await self.reload()
-        await self.catch_up()
 
     async def reload(self) -> None:
         """Take up what is saved; `standing` is held. What came after it is to be folded anew."""
@@ -64,7 +69,7 @@ class SampleProjection:
         self.series = SeriesTable(state.series)
         self.pending = PendingMinutes(self.series)
         self.checkpoint = self.saved_upto = state.checkpoint
-        self._settled_upto = state.settled_upto
+        self.settled_upto = state.settled_upto
         self.expired = state.expired
         self._total = await sum_of(self._rollups) if state.total is None else state.total
         self._unclosed = set(state.unclosed)
@@ -79,15 +84,24 @@ class SampleProjection:
         return self._live
 
     async def catch_up(self) -> None:
-        """Fold every entry that the journal has by now."""
+        """Fold every entry that the journal has by now, saving on the way where that is much."""
+        while await self.advance():
+            await self.save()
+
+    async def advance(self, limit: int = SAVE_AFTER_ENTRIES) -> bool:
+        """Fold at most about `limit` more entries; whether that was not all."""
         async with self.standing:
-            pages: list[Recorded] = []
+            end = self.checkpoint + limit
+            entries: list[Recorded] = []
             async for page in self._journal.read(Stream.SAMPLES, self.checkpoint):
-                pages.extend(page)
-                if len(pages) >= FOLD_AT_ONCE:
-                    await self._fold(pages)
-                    pages = []
-            await self._fold(pages)
+                entries.extend(page)
+                if len(entries) >= FOLD_AT_ONCE:
+                    await self._fold(entries)
+                    entries = []
+                if self.checkpoint >= end:
+                    return True
+            await self._fold(entries)
+        return False
 
     async def run(self) -> None:
         """Follow the journal, and save from time to time, until cancelled."""
@@ -140,7 +154,7 @@ class SampleProjection:
     async def _change(self) -> tuple[RollupChange, set[tuple[Tier, int]]]:
         """What a save writes, and which spans are still unclosed after it."""
         minutes = self.pending.minutes
-        added = [_of_pending(start, pending) for start, pending in minutes.items()]
+        added = [of_pending(start, pending) for start, pending in minutes.items()]
         settled = await self._newly_settled(minutes)
         changed = await self._merged_into(Tier.MINUTE, added)
         unclosed = set(self._unclosed)
@@ -164,6 +178,10 @@ class SampleProjection:
             minutes=self.pending.entries,
         )
         return change, unclosed
+
+    def unclosed_from(self, tier: Tier) -> int:
+        """The start in ms of the first span of a tier that is not rolled up yet."""
+        return min((start for of, start in self._unclosed if of is tier), default=EVER.until)
 
     def _closable(self) -> bool:
         return any(self._is_over(tier, start) for tier, start in self._unclosed)
@@ -202,7 +220,7 @@ class SampleProjection:
 
     async def _newly_settled(self, minutes: Iterable[int]) -> list[StoredRollup]:
         """Minutes whose entries are all settled already, as they are before late ones come."""
-        if self._settled_upto == 0:
+        if self.settled_upto == 0:
             return []
         wanted = sorted(minutes)
         unsettled = {minute for minute, _ in await self._rollups.entries_in(wanted)}
@@ -215,7 +233,8 @@ async def sum_of(rollups: RollupStore) -> Rollups:
     """The total of all samples, out of the coarsest rollups that there are of each."""
     expired = (await rollups.load()).expired
     stored = (await rollups.covering(EVER, tuple(Tier))).rollups
-    return await asyncio.to_thread(Rollups.merged, [expired, *(each.rollups for each in stored)])
+    parts = chain([expired], (each.rollups for each in stored))
+    return await asyncio.to_thread(Rollups.merged_in_turn, parts)
 
 
 def merged_rollup(tier: Tier, start_ms: int, parts: Sequence[StoredRollup]) -> StoredRollup:
@@ -229,5 +248,6 @@ def merged_rollup(tier: Tier, start_ms: int, parts: Sequence[StoredRollup]) -> S
     )
 
 
-def _of_pending(start_ms: int, pending: Pending) -> StoredRollup:
+def of_pending(start_ms: int, pending: Pending) -> StoredRollup:
+    """What was folded of a minute, as it is stored."""
     return StoredRollup(Tier.MINUTE, start_ms, pending.first_ms, pending.last_ms, pending.rollups)

@@ -1,8 +1,9 @@
 """Questions about request samples: answered from rollups, what is pending, and the samples."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -11,18 +12,19 @@ import numpy as np
 from ..domain.entry import Recorded, Stream
 from ..domain.instant import NS_PER_MS, format_instant, parse_duration, parse_instant, window
 from ..domain.metrics import EVERYTHING, MetricsSnapshot, Selection, snapshot
-from ..domain.pending import by_minute
+from ..domain.pending import by_span
 from ..domain.rollup import Rollups
 from ..domain.sample import Ints, SampleBatch
 from ..domain.series import SeriesTable
 from ..domain.tier import EVER, Tier, Window
 from ..domain.validation import InvalidInput
 from .errors import Overloaded, StoreUnavailable
-from .ports import Clock, Journal, RollupStore
+from .ports import Clock, Journal, RollupStore, StoredRollup
 from .project_samples import FOLD_AT_ONCE, SampleProjection
 from .readable import read_numbers, readable
 from .record import SampleRecorder
 
+TRIES = 10
 FLUSH_WAIT_SECONDS = 1.0
 """How long an answer waits for the newest samples where the store does not take them."""
 
@@ -70,7 +72,7 @@ class MetricsQueries:
         self._started = clock.now()
         self._started_monotonic = clock.monotonic()
 
-    async def snapshot(self, question: MetricsQuestion = MetricsQuestion()) -> MetricsSnapshot:
+    async def snapshot(self, question: MetricsQuestion) -> MetricsSnapshot:
         """The metrics that the question asks for.
 
         Every sample observed in this process before the call is in it, unless the journal can
@@ -79,7 +81,7 @@ class MetricsQueries:
         answer = await self.answer(question)
         return await asyncio.to_thread(snapshot, answer.rollups, answer.series, answer.uptime_ns)
 
-    async def answer(self, question: MetricsQuestion = MetricsQuestion()) -> MetricsAnswer:
+    async def answer(self, question: MetricsQuestion) -> MetricsAnswer:
         """What `snapshot` sums up, with its histograms."""
         await self.settle()
         projection = self._projection
@@ -88,10 +90,15 @@ class MetricsQueries:
                 rollups = await asyncio.to_thread(lambda: projection.total)
         else:
             pieces = await self.pieces(question)
-            parts = [piece.rollups for piece in pieces]
-            rollups = await asyncio.to_thread(Rollups.merged, parts)
+            parts = (piece.rollups for piece in pieces)
+            rollups = await asyncio.to_thread(Rollups.merged_in_turn, parts)
         wanted = question.selection.of(rollups, projection.series)
         return MetricsAnswer(wanted, projection.series, self._uptime(question.as_of))
+
+    @property
+    def known(self) -> SeriesTable:
+        """Every series that was seen by now."""
+        return self._projection.series
 
     async def settle(self) -> None:
         """Bring the projection up to what was observed in this process by now."""
@@ -100,45 +107,44 @@ class MetricsQueries:
                 await self._samples.flush()
         await self._projection.catch_up()
 
-    async def pieces(
-        self, question: MetricsQuestion, tiers: Sequence[Tier] = tuple(Tier)
-    ) -> list[Piece]:
-        """The samples that the window holds, in pieces of at most the coarsest of `tiers`.
+    async def pieces(self, question: MetricsQuestion, step_ms: int = Tier.DAY) -> Iterator[Piece]:
+        """The samples that the window holds, in pieces none of which lies in two steps.
 
-        Raises `InvalidInput` where `as_of` lies before the oldest sample that is kept.
+        Stored pieces are unpacked as they are taken, which raises `StoreUnavailable` for one that
+        is damaged. Raises `InvalidInput` where `as_of` lies before the oldest sample that is kept.
         """
-        while True:
+        for _ in range(TRIES):
             try:
-                found, cuts = await self._look(question, tiers)
+                stored, pending, cuts = await self._look(question, step_ms)
                 for cut in cuts:
-                    found += await self._from_samples(question.window, cut)
+                    pending += await self._from_samples(question.window, cut, step_ms)
             except _Moved:
                 await self._projection.catch_up()
             else:
-                return found
+                unpacked = (Piece(rollup.start_ms, rollup.rollups) for rollup in stored)
+                return chain(unpacked, pending)
+        raise StoreUnavailable("the samples asked for are being moved; try again")
 
     async def _look(
-        self, question: MetricsQuestion, tiers: Sequence[Tier]
-    ) -> tuple[list[Piece], list["_Cut"]]:
+        self, question: MetricsQuestion, step_ms: int
+    ) -> tuple[Iterable[StoredRollup], list[Piece], list["_Cut"]]:
         """What lies within as a whole, stored and pending, and what has to be cut out of samples.
 
-        Both are of one moment: the store's checkpoint is where `pending` starts.
+        All are of one moment: the store's checkpoint is where `pending` starts.
         """
         projection, window = self._projection, question.window
+        tiers = [tier for tier in Tier if step_ms % tier == 0]
         async with projection.standing:
             upto = await self._upto(question.as_of)
-            if upto is not None and upto >= projection.saved_upto:
-                stored = await self._rollups.covering(window, tiers)
-            else:
-                stored = await self._rollups.covering(window, tiers, upto)
+            of_stored = None if upto is not None and upto >= projection.saved_upto else upto
+            stored = await self._rollups.covering(window, tiers, of_stored)
             if stored.checkpoint != projection.saved_upto:
                 await projection.reload()
                 raise _Moved
-            whole, pending = self._pending(window, upto)
-            pieces = [Piece(rollup.start_ms, rollup.rollups) for rollup in stored.rollups]
+            whole, pending = self._pending(window, upto, whole=Tier.MINUTE in tiers)
             if window == EVER and len(projection.expired.series):
-                pieces.append(Piece(0, projection.expired))
-        return pieces + whole, [_Cut(frozenset(stored.partial), stored.entries), pending]
+                whole.append(Piece(0, projection.expired))
+        return stored.rollups, whole, [_Cut(frozenset(stored.partial), stored.entries), pending]
 
     async def _upto(self, as_of: int | None) -> int | None:
         """The last entry that was recorded by then; None where that is all there is."""
@@ -151,14 +157,16 @@ class MetricsQueries:
         upto = await self._journal.number_at(Stream.SAMPLES, as_of)
         return None if upto >= self._projection.checkpoint else upto
 
-    def _pending(self, window: Window, upto: int | None) -> tuple[list[Piece], "_Cut"]:
-        """Of what is not stored: minutes that count whole, and those that are cut."""
+    def _pending(
+        self, window: Window, upto: int | None, *, whole: bool
+    ) -> tuple[list[Piece], "_Cut"]:
+        """Of what is not stored: minutes that count as a whole, if any may, and those to cut."""
         pending = self._projection.pending
-        whole: list[Piece] = []
+        found: list[Piece] = []
         cut: set[int] = set()
         for minute, part in pending.minutes.items():
-            if upto is None and window.holds(part.first_ms, part.last_ms):
-                whole.append(Piece(minute, part.rollups))
+            if whole and upto is None and window.holds(part.first_ms, part.last_ms):
+                found.append(Piece(minute, part.rollups))
             elif part.first_ms < window.until and part.last_ms >= window.since:
                 cut.add(minute)
         numbers = {
@@ -166,10 +174,11 @@ class MetricsQueries:
             for minute, number in pending.entries
             if minute in cut and (upto is None or number <= upto)
         }
-        return whole, _Cut(frozenset(cut), sorted(numbers))
+        return found, _Cut(frozenset(cut), sorted(numbers))
 
-    async def _from_samples(self, window: Window, cut: "_Cut") -> list[Piece]:
+    async def _from_samples(self, window: Window, cut: "_Cut", step_ms: int) -> list[Piece]:
         """The samples of the cut minutes, as far as the window holds them."""
+        span_ms = min(step_ms, Tier.MINUTE)
         found: list[Piece] = []
         read = 0
         minutes = np.array(sorted(cut.minutes), np.int64)
@@ -179,7 +188,11 @@ class MetricsQueries:
                 entries += page
             read += len(entries)
             batches = [batch for _, batch in readable(self._journal, entries, SampleBatch)]
-            found += self._cut_out(window, minutes, batches)
+            for ids, latency_ns, ended_at_ms in self._cut_out(window, minutes, batches):
+                found += [
+                    Piece(start, rollups)
+                    for start, rollups, _, _ in by_span(ids, latency_ns, ended_at_ms, span_ms)
+                ]
             await asyncio.sleep(0)
         if read < len(cut.numbers):
             raise _Moved
@@ -187,7 +200,8 @@ class MetricsQueries:
 
     def _cut_out(
         self, window: Window, minutes: Ints, batches: Sequence[SampleBatch]
-    ) -> Iterator[Piece]:
+    ) -> Iterator[tuple[Ints, Ints, Ints]]:
+        """Series ids, latencies and ends of the samples that count, together; none if none do."""
         columns = []
         for batch in batches:
             ended_at_ms = batch.ended_at_ms
@@ -199,8 +213,7 @@ class MetricsQueries:
             return
         ids, latency_ns, ended_at_ms = map(np.concatenate, zip(*columns, strict=True))
         if len(ids):
-            for minute, rollups, _, _ in by_minute(ids, latency_ns, ended_at_ms):
-                yield Piece(minute, rollups)
+            yield ids, latency_ns, ended_at_ms
 
     def _uptime(self, as_of: int | None) -> int:
         if as_of is None:

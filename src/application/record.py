@@ -91,9 +91,15 @@ class SampleRecorder:
         clock: Clock,
         ids: Ids,
         series_limit: SeriesLimit,
+        *,
         limit: int = MAX_WAITING_SAMPLES,
+        max_behind: int | None = None,
     ) -> None:
-        """Append to `journal`; keep at most about `limit` samples waiting."""
+        """Append to `journal`; keep at most about `limit` samples waiting.
+
+        No batch may hold a sample that ended more than `max_behind` ns ago.
+        """
+        self._max_behind = max_behind
         self._journal = journal
         self._clock = clock
         self._ids = ids
@@ -128,7 +134,9 @@ class SampleRecorder:
         `InvalidInput` naming the first bad rows, `IdempotencyClash`, `Overloaded`,
         `StoreUnavailable`.
         """
-        violations = batch.violations(self._clock.now() // NS_PER_MS)
+        now = self._clock.now()
+        oldest = 0 if self._max_behind is None else max(0, now - self._max_behind)
+        violations = batch.violations(now // NS_PER_MS, oldest // NS_PER_MS)
         if violations:
             raise InvalidInput(violations)
         if len(batch):

@@ -18,7 +18,7 @@ class MalformedExport(OpsboardError):
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """One entry as a line; the payload is JSON as it was stored, to the byte."""
+    """One entry as a line; a payload that is JSON stands as it was stored, another in base64."""
 
     stream: Stream
     number: int
@@ -55,7 +55,7 @@ def _line(recorded: Recorded) -> _Line:
         recorded_at=recorded.recorded_at,
         kind=recorded.encoded.kind,
         version=recorded.encoded.version,
-        payload=msgspec.Raw(recorded.encoded.payload),
+        payload=_line_payload(recorded.encoded),
         hash=base64.b64encode(recorded.hash).decode(),
         key=recorded.key,
         fingerprint=(
@@ -64,12 +64,21 @@ def _line(recorded: Recorded) -> _Line:
     )
 
 
+def _line_payload(encoded: Encoded) -> msgspec.Raw:
+    return msgspec.Raw(encoded.payload if encoded.is_json else _encode(encoded.payload))
+
+
+def _payload(line: _Line) -> bytes:
+    raw = bytes(line.payload)
+    return msgspec.json.decode(raw, type=bytes) if raw.startswith(b'"') else raw
+
+
 def _recorded(line: _Line) -> Recorded:
     return Recorded(
         stream=line.stream,
         number=line.number,
         recorded_at=line.recorded_at,
-        encoded=Encoded(line.kind, line.version, bytes(line.payload)),
+        encoded=Encoded(line.kind, line.version, _payload(line)),
         hash=base64.b64decode(line.hash, validate=True),
         key=line.key,
         fingerprint=base64.b64decode(line.fingerprint, validate=True) if line.fingerprint else None,

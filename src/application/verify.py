@@ -47,8 +47,8 @@ async def _verify_chain(store: Store, stream: Stream) -> AsyncIterator[str]:
 
 async def _verify_index(store: Store) -> AsyncIterator[str]:
     checkpoint = await store.event_index.checkpoint()
-    indexed = store.event_index.indexed(until=checkpoint)
     cut = await store.journal.cut(Stream.EVENTS)
+    indexed = store.event_index.indexed(cut.number, checkpoint)
     async for page in store.journal.read(Stream.EVENTS, after=cut.number, until=checkpoint):
         for number, event in readable(store.journal, page, OperationalEvent):
             if await anext(indexed, None) != (RecordedEvent(number, event), event.words()):

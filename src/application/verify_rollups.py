@@ -21,9 +21,13 @@ TRIES = 5
 async def verify_rollups(store: Store) -> AsyncIterator[str]:
     """Each rollup that differs from what it is made of, with the first series that does."""
     state = await store.rollups.load()
+    head = await store.journal.head(Stream.SAMPLES)
+    if state.checkpoint > head.number:
+        yield f"rollups: saved up to entry {state.checkpoint}, the journal ends at {head.number}"
     series = SeriesTable(state.series)
     numbers = await _numbers_by_minute(store, state.settled_upto, state.checkpoint)
-    for minute in sorted(numbers):
+    oldest = min(await store.rollups.starts(Tier.MINUTE), default=EVER.until)
+    for minute in sorted(minute for minute in numbers if minute >= oldest):
         fault = await _minute_fault(store, series, minute, numbers[minute], state.checkpoint)
         if fault:
             yield fault

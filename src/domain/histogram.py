@@ -47,6 +47,11 @@ def within_buckets(buckets: Ints, fractions: npt.NDArray[np.float64]) -> npt.NDA
     return placed
 
 
+def upper_bound_ms(bucket: int, scale: int) -> float:
+    """The greatest latency in ms that a bucket of this scale holds."""
+    return 1000 * math.exp2((bucket + 1) / 2**scale)
+
+
 class ExponentialHistogram(msgspec.Struct):
     """Latencies of one series: counts by bucket (sparse), zeros apart; sum and max exact."""
 

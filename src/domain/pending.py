@@ -57,33 +57,33 @@ class PendingMinutes:
             if len(batch):
                 ids = self.series.ids_of(batch)
                 columns.append((ids, batch.latency_ns, batch.ended_at_ms))
-                minutes = _minutes(batch.ended_at_ms)
+                minutes = _starts(batch.ended_at_ms, Tier.MINUTE)
                 self.entries.extend((minute, number) for minute in minutes)
         if not columns:
             return
         ids, latency_ns, ended_at_ms = map(np.concatenate, zip(*columns, strict=True))
         self.series.see(ids, ended_at_ms)
-        for minute, rollups, first_ms, last_ms in by_minute(ids, latency_ns, ended_at_ms):
+        for minute, rollups, first_ms, last_ms in by_span(ids, latency_ns, ended_at_ms):
             self.minutes.setdefault(minute, Pending()).add(rollups, first_ms, last_ms)
 
 
-def by_minute(
-    ids: Ints, latency_ns: Ints, ended_at_ms: Ints
+def by_span(
+    ids: Ints, latency_ns: Ints, ended_at_ms: Ints, span_ms: int = Tier.MINUTE
 ) -> Iterator[tuple[int, Rollups, int, int]]:
-    """Samples of one or more, folded minute by minute: start, fold, first and last end (ms)."""
-    minutes = _minutes(ended_at_ms)
-    for minute in minutes:
-        if len(minutes) == 1:
+    """Samples of one or more, folded span by span: start, fold, first and last end (ms)."""
+    starts = _starts(ended_at_ms, span_ms)
+    for start in starts:
+        if len(starts) == 1:
             kept: slice | npt.NDArray[np.bool_] = slice(None)
         else:
-            kept = (ended_at_ms >= minute) & (ended_at_ms < minute + Tier.MINUTE)
+            kept = (ended_at_ms >= start) & (ended_at_ms < start + span_ms)
         ends = ended_at_ms[kept]
-        yield minute, Rollups.of(ids[kept], latency_ns[kept]), int(ends.min()), int(ends.max())
+        yield start, Rollups.of(ids[kept], latency_ns[kept]), int(ends.min()), int(ends.max())
 
 
-def _minutes(ended_at_ms: Ints) -> list[int]:
-    """The starts of the minutes in which there are samples, ascending."""
-    first, last = (Tier.MINUTE.start_of(int(end)) for end in (ended_at_ms.min(), ended_at_ms.max()))
-    if last - first <= Tier.MINUTE:
-        return [first] if first == last else [first, last]
-    return [minute * Tier.MINUTE for minute in np.unique(ended_at_ms // Tier.MINUTE).tolist()]
+def _starts(ended_at_ms: Ints, span_ms: int) -> list[int]:
+    """The starts of the spans in which there are samples, ascending."""
+    first, last = int(ended_at_ms.min()) // span_ms, int(ended_at_ms.max()) // span_ms
+    if last - first <= 1:
+        return [first * span_ms] if first == last else [first * span_ms, last * span_ms]
+    return [start * span_ms for start in np.unique(ended_at_ms // span_ms).tolist()]

@@ -6,6 +6,7 @@ number of series.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Self, TypeAlias
 
 import msgspec
@@ -16,6 +17,7 @@ from .histogram import ExponentialHistogram, buckets_of, within_buckets
 from .sample import Ints
 
 BUCKET_BITS = 16
+MERGE_AT_ONCE = 16
 _BUCKET_OFFSET = 1 << (BUCKET_BITS - 1)
 _BUCKET_MASK = (1 << BUCKET_BITS) - 1
 _EXACT = 1 << 53
@@ -75,20 +77,35 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         )
 
     @classmethod
-    def merged(cls, parts: Sequence["Rollups"]) -> "Rollups":
-        """Of everything that the parts count."""
+    def merged(cls, parts: Sequence["Rollups"], group: Ints | None = None) -> "Rollups":
+        """Of everything that the parts count.
+
+        With `group`, indexed by series id, its members stand in the place of the series.
+        """
         some = [part for part in parts if len(part.series)]
-        if len(some) <= 1:
-            return some[0] if some else cls.none()
-        series, place = _positions(np.concatenate([part.series for part in some]))
+        if not some:
+            return cls.none()
+        if len(some) == 1 and group is None:
+            return some[0]
+        ids = np.concatenate([part.series for part in some])
+        series, place = _positions(ids if group is None else group[ids])
         return cls(
             series,
             _totals(np.add, place, (part.count for part in some), len(series)),
             _totals(np.add, place, (part.zero_count for part in some), len(series)),
             _totals(np.add, place, (part.sum_ns for part in some), len(series)),
             _totals(np.maximum, place, (part.max_ns for part in some), len(series)),
-            *_merged_cells([(part.cell, part.cell_count) for part in some], series),
+            *_merged_cells([(part.cell, part.cell_count) for part in some], series, group),
         )
+
+    @classmethod
+    def merged_in_turn(cls, parts: Iterable["Rollups"]) -> "Rollups":
+        """The same, of parts that are made as they are taken: few are held at once."""
+        merged = cls.none()
+        left = iter(parts)
+        while some := list(islice(left, MERGE_AT_ONCE)):
+            merged = cls.merged([merged, *some])
+        return merged
 
     @property
     def columns(self) -> tuple[Ints, ...]:
@@ -115,28 +132,13 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         )
 
     def only(self, wanted: npt.NDArray[np.bool_]) -> "Rollups":
-        """Of the series for which the mask, indexed by series id, holds."""
+        """Of the series for which the mask, indexed by series id, holds; not of those past it."""
+        if len(self.series) and self.series[-1] >= len(wanted):
+            wanted = np.append(wanted, np.zeros(self.series[-1] + 1 - len(wanted), np.bool_))
         kept = wanted[self.series]
         if kept.all():
             return self
         return self._taken(kept, wanted[self.cell >> BUCKET_BITS])
-
-    def regrouped(self, group: Ints) -> "Rollups":
-        """With `group`, indexed by series id, in the place of each series."""
-        if not len(self.series):
-            return self
-        series, place = _positions(group[self.series])
-        moved = group[self.cell >> BUCKET_BITS] << BUCKET_BITS | self.cell & _BUCKET_MASK
-        cells, cell_place = np.unique(moved, return_inverse=True)
-        return Rollups(
-            series,
-            _totals(np.add, place, [self.count], len(series)),
-            _totals(np.add, place, [self.zero_count], len(series)),
-            _totals(np.add, place, [self.sum_ns], len(series)),
-            _totals(np.maximum, place, [self.max_ns], len(series)),
-            cells,
-            _totals(np.add, cell_place, [self.cell_count], len(cells)),
-        )
 
     def quantiles(self, q: float) -> npt.NDArray[np.float64]:
         """The nearest-rank quantile (0 < q <= 1) of each series in ns, within 1.1 %."""
@@ -156,7 +158,9 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
 
     def bucket_counts(self) -> tuple[Ints, Ints]:
         """Bucket index and count over all series together, ascending; zeros are left out."""
-        everything = self.regrouped(np.zeros(int(self.series[-1]) + 1, np.int64))
+        if not len(self.cell):
+            return _NOTHING, _NOTHING
+        everything = Rollups.merged([self], np.zeros(int(self.series[-1]) + 1, np.int64))
         return (everything.cell & _BUCKET_MASK) - _BUCKET_OFFSET, everything.cell_count
 
     def histograms(self) -> Iterable[tuple[int, ExponentialHistogram]]:
@@ -178,11 +182,12 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
     def first_difference(self, other: "Rollups") -> int | None:
         """The lowest series id of which the two count something else."""
         for series in np.union1d(self.series, other.series).tolist():
-            if not self._of(series).same_as(other._of(series)):
+            if not self.of_series(series).same_as(other.of_series(series)):
                 return int(series)
         return None
 
-    def _of(self, series: int) -> "Rollups":
+    def of_series(self, series: int) -> "Rollups":
+        """Of this series alone."""
         row = slice(*np.searchsorted(self.series, [series, series + 1]))
         bounds = np.array([series, series + 1]) << BUCKET_BITS
         cells = slice(*np.searchsorted(self.cell, bounds))
@@ -215,7 +220,9 @@ def _counted(present: Ints, places: Ints, buckets: Ints) -> tuple[Ints, Ints]:
     return present[place] << BUCKET_BITS | (bucket + lowest + _BUCKET_OFFSET), counts
 
 
-def _merged_cells(parts: Sequence[tuple[Ints, Ints]], series: Ints) -> tuple[Ints, Ints]:
+def _merged_cells(
+    parts: Sequence[tuple[Ints, Ints]], series: Ints, group: Ints | None
+) -> tuple[Ints, Ints]:
     """The cells of all parts, ascending; none of a part's own cells are alike."""
     some = [part for part in parts if len(part[0])]
     if not some:
@@ -223,17 +230,29 @@ def _merged_cells(parts: Sequence[tuple[Ints, Ints]], series: Ints) -> tuple[Int
     lowest = min(int((cell & _BUCKET_MASK).min()) for cell, _ in some)
     width = max(int((cell & _BUCKET_MASK).max()) for cell, _ in some) - lowest + 1
     if len(series) * width > _MAX_DENSE:
-        cells = np.concatenate([cell for cell, _ in some])
-        distinct, place = np.unique(cells, return_inverse=True)
-        return distinct, _totals(np.add, place, [count for _, count in some], len(distinct))
+        return _sorted_cells(some, group)
     start = np.zeros(int(series[-1]) + 1, np.int64)
     start[series] = np.arange(len(series)) * width - lowest
+    start = start if group is None else start[group]
     dense = np.zeros(len(series) * width, np.int64)
     for cell, count in some:
-        dense[start[cell >> BUCKET_BITS] + (cell & _BUCKET_MASK)] += count
+        at = start[cell >> BUCKET_BITS] + (cell & _BUCKET_MASK)
+        if group is None:
+            dense[at] += count
+        else:
+            np.add.at(dense, at, count)
     found = np.flatnonzero(dense)
     place, bucket = np.divmod(found, width)
     return series[place] << BUCKET_BITS | (bucket + lowest), dense[found]
+
+
+def _sorted_cells(parts: Sequence[tuple[Ints, Ints]], group: Ints | None) -> tuple[Ints, Ints]:
+    """The same by sorting, where an array of every possible cell would be too large."""
+    cells = np.concatenate([cell for cell, _ in parts])
+    if group is not None:
+        cells = group[cells >> BUCKET_BITS] << BUCKET_BITS | cells & _BUCKET_MASK
+    distinct, place = np.unique(cells, return_inverse=True)
+    return distinct, _totals(np.add, place, (count for _, count in parts), len(distinct))
 
 
 def _totals(add: np.ufunc, place: Ints, columns: Iterable[Ints], length: int) -> Ints:

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from .instant import NS_PER_MS
+from .instant import NS_PER_MS, format_instant
 from .validation import Violation
 
 MAX_LATENCY_NS = 86_400_000_000_000
@@ -114,8 +114,11 @@ class SampleBatch:
             ended_at_ms=ended_at_ms,
         )
 
-    def violations(self, now_ms: int) -> list[Violation]:
-        """What is wrong with the first bad rows, by their place: `/7/latency_ms`."""
+    def violations(self, now_ms: int, oldest_ms: int = 0) -> list[Violation]:
+        """What is wrong with the first bad rows, by their place: `/7/latency_ms`.
+
+        None may have ended before `oldest_ms`, or more than a day after `now_ms`.
+        """
         latest = now_ms + MAX_AHEAD_MS
         checks = (
             (
@@ -123,7 +126,11 @@ class SampleBatch:
                 (self.latency_ns < 0) | (self.latency_ns > MAX_LATENCY_NS),
                 f"must be 0 to {MAX_LATENCY_NS // NS_PER_MS} ms (a day)",
             ),
-            ("ts", self.ended_at_ms < 0, "must not lie before 1970-01-01T00:00:00Z"),
+            (
+                "ts",
+                self.ended_at_ms < oldest_ms,
+                f"must not lie before {format_instant(oldest_ms * NS_PER_MS)}",
+            ),
             ("ts", self.ended_at_ms > latest, "must lie at most a day ahead of the server's clock"),
         )
         found = [

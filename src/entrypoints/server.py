@@ -112,7 +112,7 @@ def _without_traces_of(failures: Sequence[StoreUnusable]) -> Iterator[None]:
 def _app(settings: Settings, failures: list[StoreUnusable]) -> ASGIApp:
     """The app; where its store can not be opened, the reason is added to `failures`."""
     return create_app(
-        container_for(settings.store).board(),
+        container_for(settings.store, settings.retention, settings.max_series).board(),
         api_token=settings.api_token,
         read_token=settings.read_token,
         version=__version__,

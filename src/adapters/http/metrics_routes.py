@@ -17,6 +17,10 @@ from .parameters import known_parameters
 Name = Annotated[str | None, QueryParameter(description="exactly this one", required=False)]
 Moment = Annotated[str | None, QueryParameter(description="an RFC 3339 time", required=False)]
 
+Last = Annotated[
+    str | None, QueryParameter(description="a window such as 15m, 1h, 7d", required=False)
+]
+
 
 def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
     """The routes below `/metrics`."""
@@ -32,9 +36,7 @@ def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler
         service: Name = None,
         route: Name = None,
         method: Name = None,
-        last: Annotated[
-            str | None, QueryParameter(description="a window such as 15m, 1h, 7d", required=False)
-        ] = None,
+        last: Last = None,
         since: Moment = None,
         until: Moment = None,
         as_of: Moment = None,

@@ -63,10 +63,12 @@ class MemoryEventIndex:
                 summary.evolve(event.event)
         return summary
 
-    async def indexed(self, until: int) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
+    async def indexed(
+        self, after: int, until: int
+    ) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
         """See `EventIndex.indexed`."""
         for number in sorted(self._events):
-            if number <= until:
+            if after < number <= until:
                 yield self._events[number]
 
     async def trim(self, upto: int) -> None:

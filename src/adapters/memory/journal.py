@@ -151,6 +151,11 @@ class MemoryJournal:
             raise BrokenChain(f"{stream} is not empty, so it can not start after {cut.number}")
         log.cut = cut
 
+    async def size(self, stream: Stream) -> tuple[int, int]:
+        """See `Journal.size`."""
+        entries = self._logs[stream].entries
+        return len(entries), sum(len(recorded.encoded.payload) for recorded in entries)
+
     def newest_first(self, stream: Stream) -> Sequence[Recorded]:
         """Every entry of the stream, the newest first."""
         return self._logs[stream].entries[::-1]

@@ -54,14 +54,13 @@ class MemoryRollups:
         found: list[StoredRollup] = []
         covered: set[tuple[Tier, int]] = set()
         partial: list[int] = []
-        oldest_minute = min(self._rollups[Tier.MINUTE], default=window.until)
         for tier in COARSEST_FIRST:
             for start, rollup in sorted(self._rollups[tier].items()):
                 inside = any((of, of.start_of(start)) in covered for of in Tier if of > tier)
                 if inside or rollup.last_ms < window.since or rollup.first_ms >= window.until:
                     continue
                 whole = window.holds(rollup.first_ms, rollup.last_ms) or (
-                    window.since <= start < window.until and start + tier <= oldest_minute
+                    window.since <= start < window.until and self._is_all_there_is(rollup)
                 )
                 if tier in tiers and whole and not self._has_later(rollup, upto):
                     covered.add((tier, start))
@@ -75,6 +74,13 @@ class MemoryRollups:
             if upto is None or number <= upto
         }
         return Coverage(self._state.checkpoint, found, partial, sorted(numbers))
+
+    def _is_all_there_is(self, rollup: StoredRollup) -> bool:
+        """Whether it can not be cut: retention removed what it was made of."""
+        if rollup.tier is Tier.MINUTE:
+            return not self._entries.get(rollup.start_ms)
+        oldest = min(self._rollups[rollup.tier.finer], default=rollup.start_ms + rollup.tier)
+        return rollup.start_ms + rollup.tier <= oldest
 
     def _has_later(self, rollup: StoredRollup, upto: int | None) -> bool:
         """Whether an entry past `upto` has samples in it."""
@@ -107,10 +113,13 @@ class MemoryRollups:
         """See `RollupStore.settled`."""
         return [self._settled[minute] for minute in minutes if minute in self._settled]
 
-    async def settle(self, upto: int, settled: Sequence[StoredRollup]) -> None:
+    async def settle(
+        self, upto: int, entries: Sequence[tuple[int, int]], settled: Sequence[StoredRollup]
+    ) -> None:
         """See `RollupStore.settle`."""
-        left = {m: {n for n in numbers if n > upto} for m, numbers in self._entries.items()}
-        self._entries = {minute: numbers for minute, numbers in left.items() if numbers}
+        for minute, number in entries:
+            self._entries[minute].discard(number)
+        self._entries = {minute: numbers for minute, numbers in self._entries.items() if numbers}
         self._settled |= {rollup.start_ms: rollup for rollup in settled}
         self._settled = {m: r for m, r in self._settled.items() if m in self._entries}
         self._state = replace(self._state, settled_upto=upto)

@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+from ...application.errors import StoreUnavailable
 from ...application.ports import Clock
 from .event_index import MemoryEventIndex
 from .journal import MemoryJournal
@@ -25,3 +27,11 @@ class MemoryStore:
 
     async def check_writable(self) -> None:
         """Memory always takes a write."""
+
+    async def backup(self, path: Path) -> None:  # noqa: ARG002
+        """See `Store.backup`."""
+        raise StoreUnavailable("memory: is not a file; `opsboard export` copies its journal")
+
+    async def compact(self) -> AsyncIterator[tuple[int, int]]:
+        """See `Store.compact`; memory has no free space of its own."""
+        yield 0, 0

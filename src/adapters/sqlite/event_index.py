@@ -85,7 +85,7 @@ class SqliteEventIndex:
         self, wanted: EventFilter, limit: int, upto: int
     ) -> list[RecordedEvent]:
         where, parameters = _conditions(wanted, upto)
-        sql = f"SELECT {_COLUMNS} FROM event WHERE {where} ORDER BY number DESC LIMIT ?"  # noqa: S608
+        sql = f"SELECT {_COLUMNS} FROM event WHERE {where} ORDER BY number DESC LIMIT ?"
         return [_event(row) for row in await self._reader.fetch(sql, (*parameters, limit))]
 
     async def get(self, id: int) -> RecordedEvent | None:
@@ -101,7 +101,7 @@ class SqliteEventIndex:
         summary = EventSummary()
         where, parameters = _conditions(wanted, checkpoint)
         sql = (
-            f"SELECT level, service, type, count(*) FROM event WHERE {where} "  # noqa: S608
+            f"SELECT level, service, type, count(*) FROM event WHERE {where} "
             "GROUP BY level, service, type"
         )
         for level, service, type_, count in await self._reader.fetch(sql, parameters):
@@ -111,17 +111,18 @@ class SqliteEventIndex:
                 summary.evolve(recorded.event)
         return summary
 
-    async def indexed(self, until: int) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
+    async def indexed(
+        self, after: int, until: int
+    ) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
         """See `EventIndex.indexed`."""
-        number = 0
         sql = (
-            f"SELECT {_COLUMNS}, words FROM event "  # noqa: S608
+            f"SELECT {_COLUMNS}, words FROM event "
             "WHERE number > ? AND number <= ? ORDER BY number LIMIT ?"
         )
-        while rows := await self._reader.fetch(sql, (number, until, PAGE)):
+        while rows := await self._reader.fetch(sql, (after, until, PAGE)):
             for *row, words in rows:
                 yield _event(tuple(row)), words.split()
-            number = rows[-1][0]
+            after = rows[-1][0]
 
     async def trim(self, upto: int) -> None:
         """See `EventIndex.trim`."""

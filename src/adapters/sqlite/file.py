@@ -108,11 +108,10 @@ def _check_tables(path: Path, address: str) -> None:
         try:
             streams = connection.execute("SELECT stream, number FROM head").fetchall()
             for stream, number in streams:
-                newest = f"SELECT max(number) FROM {stream}_entry"  # noqa: S608
-                (found,) = connection.execute(newest).fetchone()
-                if (found or 0) != number:
+                found = schema.newest(connection, stream)
+                if found != number:
                     raise StoreUnusable(
-                        f"{path}: is damaged: {stream} ends at {found or 0}, not at {number}"
+                        f"{path}: is damaged: {stream} ends at {found}, not at {number}"
                     )
             if path.stat().st_size <= _QUICK_CHECK_BYTES:
                 (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()

@@ -25,6 +25,15 @@ MAX_PARAMETERS = 500
 _SERIES_MAGIC, _SERIES_VERSION = b"OPSK", 1
 _COLUMNS = "tier, start_ms, first_ms, last_ms, rollups"
 _INSERT = f"INSERT OR REPLACE INTO rollup({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"
+_ALL_THERE_IS = {
+    Tier.MINUTE: "NOT EXISTS (SELECT 1 FROM minute_entry WHERE minute = start_ms)",
+    Tier.HOUR: "start_ms + tier <= ifnull((SELECT min(start_ms) FROM rollup "
+    f"WHERE tier = {Tier.MINUTE:d}), start_ms + tier)",
+    Tier.DAY: "start_ms + tier <= ifnull((SELECT min(start_ms) FROM rollup "
+    f"WHERE tier = {Tier.HOUR:d}), start_ms + tier)",
+}
+"""When a rollup can not be cut: retention removed what it was made of."""
+
 _log = logging.getLogger(__name__)
 _series_encoder = msgspec.msgpack.Encoder()
 _series_decoder = msgspec.msgpack.Decoder(list[SeriesSeen])
@@ -40,7 +49,7 @@ class _Covering(NamedTuple):
 
 
 class SqliteRollups:
-    """Packs and unpacks on threads of their own: the writer's only writes, the loop's only waits."""
+    """Packs and unpacks on threads of their own: the writer only writes, the loop only waits."""
 
     def __init__(self, writer: Writer, reader: Reader) -> None:
         """Write through `writer`, read through `reader`."""
@@ -64,12 +73,11 @@ class SqliteRollups:
         """See `RollupStore.covering`."""
         question = partial(_covering, window=window, tiers=tiers, upto=upto)
         found = await self._reader.ask(question)
-        rollups = await asyncio.to_thread(lambda: [_rollup(row) for row in found.rows])
-        return Coverage(found.checkpoint, rollups, found.partial, found.entries)
+        return Coverage(found.checkpoint, map(_rollup, found.rows), found.partial, found.entries)
 
     async def stored(self, tier: Tier, starts: Sequence[int]) -> list[StoredRollup]:
         """See `RollupStore.stored`."""
-        sql = f"SELECT {_COLUMNS} FROM rollup WHERE tier = {tier:d} AND start_ms IN"  # noqa: S608
+        sql = f"SELECT {_COLUMNS} FROM rollup WHERE tier = {tier:d} AND start_ms IN"
         rows = await self._reader.ask(partial(_among, sql=sql, values=starts))
         return await asyncio.to_thread(lambda: [_rollup(row) for row in rows])
 
@@ -93,10 +101,13 @@ class SqliteRollups:
             _rollup(row) for row in await self._reader.ask(partial(_among, sql=sql, values=minutes))
         ]
 
-    async def settle(self, upto: int, settled: Sequence[StoredRollup]) -> None:
+    async def settle(
+        self, upto: int, entries: Sequence[tuple[int, int]], settled: Sequence[StoredRollup]
+    ) -> None:
         """See `RollupStore.settle`."""
         rows = [_row(rollup) for rollup in settled]
-        await self._writer.submit_in_background(partial(_settle, upto=upto, rows=rows))
+        job = partial(_settle, upto=upto, entries=entries, rows=rows)
+        await self._writer.submit_in_background(job)
 
     async def expire(self, tier: Tier, before_ms: int, limit: int) -> int:
         """See `RollupStore.expire`."""
@@ -187,7 +198,7 @@ def _load(connection: sqlite3.Connection) -> tuple[dict[str, Row], list[tuple[Ti
         (tier, start)
         for tier in (Tier.HOUR, Tier.DAY)
         for (start,) in connection.execute(
-            f"SELECT DISTINCT start_ms - start_ms % {tier:d} AS start FROM rollup AS finer "  # noqa: S608
+            f"SELECT DISTINCT start_ms - start_ms % {tier:d} AS start FROM rollup AS finer "
             f"WHERE tier = {tier.finer:d} AND NOT EXISTS "
             f"(SELECT 1 FROM rollup WHERE tier = {tier:d} "
             f"AND start_ms = finer.start_ms - finer.start_ms % {tier:d}) ORDER BY start"
@@ -216,21 +227,30 @@ def _keep_settled(connection: GroupCommit, rows: Iterable[Row]) -> None:
     )
 
 
-def _settle(connection: GroupCommit, *, upto: int, rows: Sequence[Row]) -> None:
+def _settle(
+    connection: GroupCommit,
+    *,
+    upto: int,
+    entries: Sequence[tuple[int, int]],
+    rows: Sequence[Row],
+) -> None:
     connection.execute("INSERT OR REPLACE INTO fold VALUES (?, ?, x'')", (SETTLED_UPTO, upto))
-    connection.execute("DELETE FROM minute_entry WHERE number <= ?", (upto,))
+    connection.executemany("DELETE FROM minute_entry WHERE minute = ? AND number = ?", entries)
     _keep_settled(connection, rows)
-    connection.execute("DELETE FROM settled WHERE minute NOT IN (SELECT minute FROM minute_entry)")
+    connection.execute(
+        "DELETE FROM settled WHERE NOT EXISTS "
+        "(SELECT 1 FROM minute_entry WHERE minute_entry.minute = settled.minute)"
+    )
 
 
 def _clear(connection: GroupCommit) -> None:
     for tier in Tier:
         connection.execute(
-            f"DELETE FROM rollup WHERE tier = {tier:d} AND start_ms IN "  # noqa: S608
+            f"DELETE FROM rollup WHERE tier = {tier:d} AND start_ms IN "
             f"(SELECT minute - minute % {tier:d} FROM minute_entry)"
         )
     connection.execute(
-        f"INSERT OR REPLACE INTO rollup({_COLUMNS}) "  # noqa: S608
+        f"INSERT OR REPLACE INTO rollup({_COLUMNS}) "
         f"SELECT {Tier.MINUTE:d}, minute, first_ms, last_ms, rollups FROM settled"
     )
     connection.execute("DELETE FROM settled")
@@ -248,8 +268,7 @@ def _clear(connection: GroupCommit) -> None:
 
 def _expire(connection: GroupCommit, *, tier: Tier, before_ms: int, limit: int) -> int:
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM rollup WHERE tier = ? AND start_ms < ? "  # noqa: S608
-        "ORDER BY start_ms LIMIT ?",
+        f"SELECT {_COLUMNS} FROM rollup WHERE tier = ? AND start_ms < ? ORDER BY start_ms LIMIT ?",
         (tier, before_ms, limit),
     ).fetchall()
     if rows and tier is Tier.DAY:
@@ -282,12 +301,13 @@ def _covering(
     found: list[Row] = []
     spans = [window]
     for tier in sorted(tiers, reverse=True):
-        spans = list(_taken(connection, tier, window, spans, upto, found))
-    partial = [
+        rows = partial(_within, connection, tier, window, upto)
+        spans = [left for span in spans for left in _taken(tier, span, rows(span), found)]
+    cut = [
         minute
         for span in spans
         for (minute,) in connection.execute(
-            f"SELECT start_ms FROM rollup WHERE tier = {Tier.MINUTE:d} "  # noqa: S608
+            f"SELECT start_ms FROM rollup WHERE tier = {Tier.MINUTE:d} "
             "AND start_ms >= ? AND start_ms < ? AND last_ms >= ? AND first_ms < ?",
             (Tier.MINUTE.start_of(span.since), span.until, *window),
         )
@@ -297,52 +317,42 @@ def _covering(
         for _, number in _among(
             connection,
             sql="SELECT minute, number FROM minute_entry WHERE minute IN",
-            values=partial,
+            values=cut,
         )
         if upto is None or number <= upto
     }
-    return _Covering(row[0] if row else 0, found, partial, sorted(entries))
+    return _Covering(row[0] if row else 0, found, cut, sorted(entries))
 
 
-def _taken(
-    connection: sqlite3.Connection,
-    tier: Tier,
-    window: Window,
-    spans: Iterable[Window],
-    upto: int | None,
-    found: list[Row],
-) -> Iterator[Window]:
-    """Add the rollups of a tier that lie within to `found`; the spans that are left between.
+def _within(
+    connection: sqlite3.Connection, tier: Tier, window: Window, upto: int | None, span: Window
+) -> Iterator[Row]:
+    """The rollups of a tier that start in a span and lie within the window.
 
-    Where minutes are not kept any more, an hour lies within if it starts there.
+    Where nothing finer is kept any more, it lies within if it starts there.
     """
-    (oldest_minute,) = connection.execute(
-        f"SELECT min(start_ms) FROM rollup WHERE tier = {Tier.MINUTE:d}"  # noqa: S608
-    ).fetchone()
-    for span in spans:
-        left = span.since
-        rows = connection.execute(
-            f"SELECT {_COLUMNS} FROM rollup WHERE tier = {tier:d} "  # noqa: S608
-            "AND start_ms >= ? AND start_ms < ? AND (first_ms >= ? AND last_ms < ? "
-            "OR start_ms >= ? AND start_ms + tier <= ?) ORDER BY start_ms",
-            (
-                tier.start_of(span.since),
-                span.until,
-                *window,
-                window.since,
-                window.until if oldest_minute is None else oldest_minute,
-            ),
-        )
-        for row in rows:
-            start = row[1]
-            if upto is not None and _has_later(connection, start, start + tier, upto):
-                continue
-            found.append(row)
-            if left < start:
-                yield Window(left, start)
-            left = start + tier
-        if left < span.until:
-            yield Window(left, span.until)
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM rollup WHERE tier = {tier:d} "
+        "AND start_ms >= ? AND start_ms < ? AND (first_ms >= ? AND last_ms < ? "
+        f"OR start_ms >= ? AND {_ALL_THERE_IS[tier]}) ORDER BY start_ms",
+        (tier.start_of(span.since), span.until, *window, window.since),
+    )
+    for row in rows:
+        if upto is None or not _has_later(connection, row[1], row[1] + tier, upto):
+            yield row
+
+
+def _taken(tier: Tier, span: Window, rows: Iterable[Row], found: list[Row]) -> Iterator[Window]:
+    """Add the rows to `found`; the spans that they leave between."""
+    left = span.since
+    for row in rows:
+        start = row[1]
+        found.append(row)
+        if left < start:
+            yield Window(left, start)
+        left = start + tier
+    if left < span.until:
+        yield Window(left, span.until)
 
 
 def _has_later(connection: sqlite3.Connection, start: int, end: int, upto: int) -> bool:

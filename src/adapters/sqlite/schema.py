@@ -96,7 +96,8 @@ def create(connection: sqlite3.Connection) -> None:
     """Lay out an empty store in an empty database, in one transaction."""
     streams = "".join(_STREAM.format(stream=stream) for stream in Stream)
     connection.executescript(
-        f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};"
+        "PRAGMA auto_vacuum = INCREMENTAL; BEGIN IMMEDIATE;"
+        f"PRAGMA application_id = {APPLICATION_ID};"
         f"PRAGMA user_version = {VERSION}; {_CREATE} {streams} COMMIT;"
     )
 
@@ -105,3 +106,12 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
     """Bring a file of an older version up to this one, in one transaction."""
     steps = "".join(MIGRATIONS[step] for step in range(version, VERSION))
     connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
+def newest(connection: sqlite3.Connection, stream: str) -> int:
+    """The number of the newest entry in a stream, be it removed since; in a file of any version."""
+    (found,) = connection.execute(f"SELECT max(number) FROM {stream}_entry").fetchone()
+    if found is None and connection.execute("PRAGMA table_info(cut)").fetchone():
+        sql = "SELECT number FROM cut WHERE stream = ?"
+        (found,) = connection.execute(sql, (stream,)).fetchone() or (0,)
+    return found or 0

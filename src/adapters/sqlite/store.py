@@ -9,7 +9,9 @@ from typing import Any
 from ...application.errors import StoreUnavailable, StoreUnusable
 from ...application.growth import Growth
 from ...application.ports import Clock
+from .backup import back_up
 from .checkpoint import checkpoint_all
+from .compact import compact
 from .event_index import SqliteEventIndex
 from .file import prepare
 from .journal import SqliteJournal
@@ -69,6 +71,14 @@ class SqliteStore:
                     known = version
                     self._growth.notify()
             await asyncio.sleep(POLL_SECONDS)
+
+    async def backup(self, path: Path) -> None:
+        """See `Store.backup`."""
+        await back_up(self._path, path)
+
+    def compact(self) -> AsyncIterator[tuple[int, int]]:
+        """See `Store.compact`."""
+        return compact(self._path, self._writer)
 
     async def check_writable(self) -> None:
         """See `Store.check_writable`."""

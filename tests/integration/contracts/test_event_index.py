@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from opsboard.application.ports import Store
-from opsboard.application.query import event_filter
+from opsboard.application.query_events import event_filter
 from opsboard.domain.entry import Stream
 from opsboard.domain.event import EventFilter, OperationalEvent, RecordedEvent
 from opsboard.domain.instant import format_instant
@@ -123,15 +123,15 @@ async def test_the_checkpoint_guards_the_index(store: Store) -> None:
     assert not await index.add(events[1:4], 4, 1)
     assert await index.checkpoint() == 2
     assert await index.add(events[2:], 6, 2)
-    assert [event async for event, _ in index.indexed()] == events
-    assert [words async for _, words in index.indexed()] == [r.event.words() for r in events]
+    assert [event async for event, _ in index.indexed(until=6)] == events
+    assert [words async for _, words in index.indexed(until=6)] == [r.event.words() for r in events]
     assert await index.faults() == []
 
 
 async def test_a_cleared_index_is_empty_and_answers_from_the_journal(filled: Store) -> None:
     await filled.event_index.clear()
     assert await filled.event_index.checkpoint() == 0
-    assert [event async for event in filled.event_index.indexed()] == []
+    assert [event async for event in filled.event_index.indexed(until=6)] == []
     payment = event_filter(q="payment")
     assert await filled.event_index.search(payment, 9) == expected(payment)
     assert await filled.event_index.add(recorded(), 6, 0)
