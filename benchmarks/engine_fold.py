@@ -10,17 +10,18 @@ from typing import Any, TypeAlias
 
 from opsboard.adapters.sqlite import SqliteStore
 from opsboard.application.readable import readable
+from opsboard.application.rebuild import rebuild
 from opsboard.domain.entry import Recorded, Stream
 from opsboard.domain.pending import PendingMinutes
 from opsboard.domain.sample import SampleBatch
 from opsboard.domain.series import SeriesTable
 
-from .engine_store import Filled, TrafficClock, open_board, run_async
+from .engine_store import Filled, TrafficClock, run_async
 from .report import Bar, interleaved, print_table, progress
 
 FOLD = "fold alone, of decoded segments"
 READ_AND_FOLD = "read, decode and fold"
-REBUILD = "rebuild: the same, and save the read model"
+REBUILD = "`opsboard rebuild`: the same, and save the read models"
 
 SEGMENTS_AT_ONCE = 64
 MIN_RATE = 20e6
@@ -37,7 +38,9 @@ def run(quick: bool, store: Filled) -> Sequence[Bar]:
         ["", "samples/s"],
         [[name, f"{rate:,.0f}"] for name, rate in rates.items()],
     )
-    return [Bar("samples/s, segments read and folded", rates[READ_AND_FOLD], MIN_RATE, at_least=True)]
+    return [
+        Bar("samples/s, segments read and folded", rates[READ_AND_FOLD], MIN_RATE, at_least=True)
+    ]
 
 
 def _measure_all(store: Filled, rounds: int) -> Mapping[str, float]:
@@ -89,10 +92,10 @@ async def _rebuild(path: Path) -> float:
     with TemporaryDirectory(dir=path.parent) as folder:
         copy = Path(folder) / path.name
         shutil.copy(path, copy)
-        store = SqliteStore(copy, TrafficClock())
+        clock = TrafficClock()
+        store = SqliteStore(copy, clock)
         async with store.opened():
-            await store.rollups.clear()
-        started = time.perf_counter()
-        async with open_board(copy) as board:
-            await board.rollups.save()
+            started = time.perf_counter()
+            async for _ in rebuild(store, clock):
+                pass
             return time.perf_counter() - started

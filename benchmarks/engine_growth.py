@@ -60,7 +60,14 @@ def run(quick: bool, folder: Path, stores: Mapping[int, Filled]) -> Sequence[Bar
     resident = {name: _resident(store) for name, store in named.items()}
     print_table(
         f"Over the same stores: opening, a question of 24 h (medians of {QUESTIONS}), a server",
-        ["samples", "opened in ms", "24 h in ms", "server ready in s", "MiB", "MiB after questions"],
+        [
+            "samples",
+            "opened in ms",
+            "24 h in ms",
+            "server ready in s",
+            "MiB",
+            "MiB after questions",
+        ],
         [
             [
                 name,

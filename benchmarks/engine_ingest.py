@@ -37,8 +37,18 @@ def run(quick: bool) -> Sequence[Bar]:
         [[name, f"{rate:,.0f}", f"{rate / rates[rows]:.1f}"] for name, rate in rates.items()],
     )
     return [
-        Bar(f"samples/s, durable and folded, in batches of {LARGE:,}", rates[ours], MIN_RATE, at_least=True),
-        Bar("samples/s / indexed rows/s in SQLite", rates[ours] / rates[rows], MIN_OF_ROWS, at_least=True),
+        Bar(
+            f"samples/s, durable and folded, in batches of {LARGE:,}",
+            rates[ours],
+            MIN_RATE,
+            at_least=True,
+        ),
+        Bar(
+            "samples/s / indexed rows/s in SQLite",
+            rates[ours] / rates[rows],
+            MIN_OF_ROWS,
+            at_least=True,
+        ),
     ]
 
 

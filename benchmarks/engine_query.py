@@ -58,7 +58,7 @@ def run(quick: bool, stores: Mapping[int, Filled]) -> Sequence[Bar]:
     """Measure over these stores, print the table, give the bars."""
     rounds = 2 if quick else 3
     sizes = _QUICK if quick else _FULL
-    contests = []
+    contests: list[Contest] = []
     for name in _STARTS:
         samples = sizes.get(name, sizes[VICTORIA])
         wanted = {samples, 10_000_000} if name == DUCKDB else {samples}

@@ -14,6 +14,7 @@ from dependency_injector import providers
 from opsboard.application.board import Opsboard
 from opsboard.domain.instant import NS_PER_MS, format_instant
 from opsboard.domain.metrics import MetricsSnapshot
+from opsboard.domain.retention import FOREVER, Retention
 from opsboard.domain.sample import SampleBatch
 from opsboard.entrypoints.container import container_for
 from opsboard.entrypoints.settings import StoreUrl
@@ -94,7 +95,7 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
 
 def open_board(path: Path, clock: TrafficClock | None = None) -> Opsboard:
     """`opsboard.open`, but at the time of the traffic."""
-    container = container_for(StoreUrl("sqlite", path))
+    container = container_for(StoreUrl("sqlite", path), Retention.parse(FOREVER))
     container.clock.override(providers.Object(clock or TrafficClock()))
     return container.board()
 

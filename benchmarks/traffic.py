@@ -66,7 +66,9 @@ class Traffic:
     def _chunk(
         self, random: np.random.Generator, count: int, start_ms: float, span_ms: float
     ) -> SampleBatch:
-        endpoint, method, status = self._series[:, np.searchsorted(self._upto, random.random(count))]
+        endpoint, method, status = self._series[
+            :, np.searchsorted(self._upto, random.random(count))
+        ]
         # Arrivals of a Poisson process whose number is known are the partial sums of exponential
         # gaps, scaled to their span.
         ends = np.cumsum(random.standard_exponential(count + 1))
