@@ -84,6 +84,9 @@ class FailingJournal:
     async def number_at(self, stream: Stream, moment: int) -> int:
         return await self.journal.number_at(stream, moment)
 
+    async def size(self, stream: Stream) -> tuple[int, int]:
+        return await self.journal.size(stream)
+
     def decode(self, recorded: Recorded) -> Entry:
         return self.journal.decode(recorded)
 

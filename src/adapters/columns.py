@@ -58,6 +58,8 @@ def unpack(magic: bytes, version: int, packed: bytes) -> tuple[bytes, list[Ints]
     if zlib.crc32(compressed) != checksum:
         raise DamagedColumns("has another checksum than its content")
     try:
+        if zstandard.frame_content_size(compressed) > MAX_BYTES:
+            raise ValueError(f"it holds more than {MAX_BYTES} bytes")
         body = zstandard.ZstdDecompressor().decompress(compressed, max_output_size=MAX_BYTES)
         return _parsed(body)
     except (zstandard.ZstdError, struct.error, ValueError) as error:

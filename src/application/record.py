@@ -25,6 +25,7 @@ from .readable import readable
 FLUSH_EVERY_SECONDS = 1.0
 MAX_BATCH = 4_096
 MAX_WAITING_SAMPLES = 200_000
+MAX_KEY_LENGTH = 255
 
 _log = logging.getLogger(__name__)
 _canonical = msgspec.json.Encoder(order="deterministic").encode
@@ -50,7 +51,8 @@ class EventRecorder:
     ) -> RecordedEvent:
         """Record one event; returns when it is durable.
 
-        With the `key` of an earlier call that said the same, its event is given again. Raises
+        With the `key` of an earlier call that said the same, its event is given again; it is 1-255
+        printable ASCII characters. Raises
         `InvalidInput`, `IdempotencyClash`, `Overloaded`, `StoreUnavailable`.
         """
         event = OperationalEvent.say(
@@ -61,7 +63,7 @@ class EventRecorder:
             message=message,
             meta=meta,
         )
-        named = None if key is None else IdempotencyKey(key, _fingerprint(event))
+        named = None if key is None else IdempotencyKey(checked_key(key), _fingerprint(event))
         appended = await self._journal.append(Stream.EVENTS, (event,), named)
         number = appended.numbers[0]
         if not appended.replayed:
@@ -70,6 +72,15 @@ class EventRecorder:
             for found in readable(self._journal, page, OperationalEvent):
                 return RecordedEvent(*found)
         raise StoreUnavailable(f"event {number} can not be read back")
+
+
+def checked_key(key: str) -> str:
+    """The key, where it is one. Raises `InvalidInput` naming `Idempotency-Key`."""
+    if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
+        raise InvalidInput.of(
+            "Idempotency-Key", f"must be 1-{MAX_KEY_LENGTH} printable ASCII characters"
+        )
+    return key
 
 
 def _fingerprint(event: OperationalEvent) -> bytes:
@@ -168,6 +179,11 @@ class SampleRecorder:
             key = SeriesKey(endpoint.service, endpoint.route, method, status_code)
             numbers.append(self.series(key))
         return np.array(numbers, np.int64)[place]
+
+    @property
+    def unwritten(self) -> int:
+        """How many samples are not in the journal yet."""
+        return self._waiting + len(self._numbers)
 
     def _cut_batch(self) -> None:
         columns = [

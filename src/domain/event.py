@@ -8,7 +8,7 @@ from typing import Any, Self
 import msgspec
 
 from .instant import NS_PER_MS
-from .validation import InvalidInput, Violation
+from .validation import InvalidInput, Violation, pointer_to
 from .words import TextQuery, texts, words
 
 DEFAULT_SERVICE = "api"
@@ -75,7 +75,7 @@ class OperationalEvent(msgspec.Struct, frozen=True):
         Raises `InvalidInput` that lists every rule broken.
         """
         meta = {} if meta is None else meta
-        upper = level.upper() if isinstance(level, str) else ""
+        upper = _upper(level) if isinstance(level, str) else ""
         violations = [
             *_level_violations(upper),
             *_type_violations(type),
@@ -134,7 +134,7 @@ class EventFilter(msgspec.Struct, frozen=True):
 
         Raises `InvalidInput` naming each parameter that no event could have.
         """
-        upper = None if level is None else level.upper()
+        upper = None if level is None else _upper(level)
         violations = [
             *([] if upper is None else _level_violations(upper, "level")),
             *([] if type is None else _type_violations(type, "type")),
@@ -154,6 +154,11 @@ class EventFilter(msgspec.Struct, frozen=True):
             and (self.until is None or event.ts < self.until)
             and (self.query is None or self.query.matches(event.words()))
         )
+
+
+def _upper(level: str) -> str:
+    """In upper case, where that is ASCII's: a dotless i is no way to write INFO."""
+    return level.upper() if level.isascii() else level
 
 
 def _level_violations(level: str, pointer: str = "/level") -> list[Violation]:
@@ -212,16 +217,12 @@ def _first_fault_within(meta: dict[Any, Any]) -> Violation | None:
         if isinstance(value, dict):
             if fault := next(filter(None, map(_key_fault, value)), None):
                 return Violation(pointer, fault)
-            stack.extend((_below(pointer, key), value[key], depth + 1) for key in value)
+            stack.extend((pointer + pointer_to(key), value[key], depth + 1) for key in value)
         elif isinstance(value, list):
             stack.extend((f"{pointer}/{i}", member, depth + 1) for i, member in enumerate(value))
         elif fault := _scalar_fault(value):
             return Violation(pointer, fault)
     return None
-
-
-def _below(pointer: str, key: str) -> str:
-    return f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
 
 
 def _key_fault(key: object) -> str | None:

@@ -8,6 +8,8 @@ from .validation import InvalidInput
 
 NS_PER_MS = 1_000_000
 NS_PER_SECOND = 1_000_000_000
+MAX_INSTANT = 2**63 - 1
+"""The last nanosecond that 64 bits can count, in April 2262."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
@@ -31,7 +33,8 @@ def format_instant(ns: int) -> str:
 def parse_instant(text: str, field: str) -> int:
     """An RFC 3339 date-time with an offset as nanoseconds since 1970.
 
-    Raises `InvalidInput` naming `field` where the text is no such date-time.
+    Raises `InvalidInput` naming `field` where the text is no such date-time, or lies before 1970 or
+    after `MAX_INSTANT`.
     """
     match = _RFC3339.fullmatch(text)
     if match is None:
@@ -43,9 +46,12 @@ def parse_instant(text: str, field: str) -> int:
         seconds = (moment - _EPOCH) // timedelta(seconds=1)
     except (ValueError, OverflowError) as error:
         raise InvalidInput.of(field, f"is no moment of the calendar: {error}") from error
-    if seconds < 0:
+    ns = seconds * NS_PER_SECOND + int(fraction.ljust(9, "0") or 0)
+    if ns < 0:
         raise InvalidInput.of(field, "must not lie before 1970-01-01T00:00:00Z")
-    return seconds * NS_PER_SECOND + int(fraction.ljust(9, "0") or 0)
+    if ns > MAX_INSTANT:
+        raise InvalidInput.of(field, "must not lie after 2262-04-11T23:47:16.854775807Z")
+    return ns
 
 
 def parse_duration(text: str, field: str) -> int:

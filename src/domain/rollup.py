@@ -185,7 +185,7 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         counts = self.cell_count.tolist()
         rows = zip(*(column.tolist() for column in self.columns[:5]), start, strict=True)
         for (series, count, zero_count, sum_ns, max_ns, first), end in zip(
-            rows, [*start[1:], len(counts)], strict=True
+            rows, [*start, len(counts)][1:], strict=True
         ):
             cells = dict(zip(buckets[first:end], counts[first:end], strict=True))
             yield series, ExponentialHistogram(cells, zero_count, count, sum_ns, max_ns)

@@ -16,6 +16,11 @@ class Violation(msgspec.Struct, frozen=True):
     detail: str
 
 
+def pointer_to(*names: str) -> str:
+    """The JSON pointer to what lies below these names, each escaped as RFC 6901 has it."""
+    return "".join(f"/{name.replace('~', '~0').replace('/', '~1')}" for name in names)
+
+
 class InvalidInput(ValueError):
     """A value breaks its rules; every rule broken is listed in `violations`."""
 

@@ -104,8 +104,7 @@ def serve(generate_token: bool, **flags: str | None) -> None:
         click.echo(f"writes   {writes}\nreads    {reads}")
         click.echo(f"opsboard {__version__} on {address}  (Ctrl+C ends it)")
 
-    run_server(settings, announce)
-    click.echo("ended: every request was answered, the journal is flushed")
+    click.echo(run_server(settings, announce))
 
 
 @command.command()
@@ -167,8 +166,7 @@ def export(file: Path, store: str | None) -> None:
     """Write the whole journal to FILE (or standard output) as NDJSON, without loss."""
     from . import shell
 
-    with click.open_file(str(file), "wb") as sink:
-        count = asyncio.run(shell.export(_store_url(store), sink))
+    count = asyncio.run(shell.export(_store_url(store), file))
     click.echo(f"{count} entries exported", err=True)
 
 
@@ -179,9 +177,8 @@ def import_(file: Path, store: str | None) -> None:
     """Read a journal from FILE (or standard input) into a store; may be run again if cut off."""
     from . import shell
 
-    with click.open_file(str(file), "rb") as source:
-        count = asyncio.run(shell.import_(_store_url(store), source))
-    click.echo(f"{count} entries imported", err=True)
+    restored = asyncio.run(shell.import_(_store_url(store), file))
+    click.echo(f"{restored.imported} imported, {restored.present} already there", err=True)
 
 
 @command.command()

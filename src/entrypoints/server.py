@@ -1,5 +1,6 @@
 """The server process: one socket, one loop, a clean end."""
 
+import asyncio
 import contextlib
 import gc
 import logging
@@ -8,27 +9,54 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
+import msgspec
 import uvicorn
 
 from .. import __version__
 from ..adapters.http.app import create_app
 from ..adapters.http.middleware import ASGIApp
+from ..application.board import Opsboard
 from ..application.errors import StoreUnusable
 from .container import container_for
+from .protocol import MAX_CONNECTIONS, BoundedProtocol, Limits, bounded_by, limits_of_this_process
 from .settings import SettingError, Settings
 
-GRACE_SECONDS = 20
+GRACE_SECONDS = 20.0
+CANCEL_SECONDS = 1.0
+SETTLE_SECONDS = 30.0
+FORCED_SETTLE_SECONDS = 5.0
+POLL_SECONDS = 0.05
 BACKLOG = 2_048
-MAX_CONNECTIONS = 4_096
+
+_log = logging.getLogger(__name__)
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How a server ended: requests that were not answered, samples that were not written."""
+
+    cut_off: int
+    unwritten: int
+
+    def __str__(self) -> str:
+        """One line, true in each of its halves."""
+        answered = "every request was answered"
+        if self.cut_off:
+            answered = f"{self.cut_off} in flight cut off"
+        flushed = "the journal is flushed"
+        if self.unwritten:
+            flushed = f"{self.unwritten} request samples could not be written"
+        return f"ended: {answered}, {flushed}"
 
 
 class GracefulServer(uvicorn.Server):
     """Says when it is ready; ends with exit status 0 after SIGTERM or SIGINT.
 
-    A second SIGINT does not wait for requests in flight.
+    Requests in flight are waited for, until `GRACE_SECONDS` have passed or a second SIGINT comes;
+    then they are cut off, which `requests_cut_off` counts. The app settles in any case.
     """
 
     announce: Callable[[], None]
+    requests_cut_off = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then announce."""
@@ -37,6 +65,44 @@ class GracefulServer(uvicorn.Server):
         gc.collect()
         gc.freeze()
         self.announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more, let what runs come to its end, and let the app settle."""
+        for server in self.servers:
+            server.close()
+        for listener in sockets or ():
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await self._wait(self._is_idle, GRACE_SECONDS)
+        await self._cut_off()
+        settling = asyncio.create_task(self.lifespan.shutdown())
+        if not await self._wait(settling.done, SETTLE_SECONDS):
+            await asyncio.wait([settling], timeout=FORCED_SETTLE_SECONDS)
+
+    def _is_idle(self) -> bool:
+        return not self.server_state.connections and not self.server_state.tasks
+
+    async def _wait(self, holds: Callable[[], bool], seconds: float) -> bool:
+        """Whether it holds: as soon as it does, when the time is over, or at a second SIGINT.
+
+        It asks again and again, as uvicorn does: a signal can not set an event of the loop.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while not holds() and not self.force_exit and loop.time() < end:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_SECONDS)
+        return holds()
+
+    async def _cut_off(self) -> None:
+        tasks = list(self.server_state.tasks)
+        connections = list(self.server_state.connections)
+        ours = [each for each in connections if isinstance(each, BoundedProtocol)]
+        self.requests_cut_off = [connection.cut_off() for connection in ours].count(True)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -50,7 +116,7 @@ class GracefulServer(uvicorn.Server):
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        self.force_exit = self.should_exit and number == signal.SIGINT
+        self.force_exit |= self.should_exit and number == signal.SIGINT
         self.should_exit = True
 
 
@@ -74,28 +140,44 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+def serve(settings: Settings, announce: Callable[[str], None]) -> Ending:
     """Serve until SIGTERM or SIGINT; `announce` is told the address once requests are answered.
 
-    In-flight requests are finished and the journal is flushed before it returns. Raises
-    `SettingError` and `StoreUnusable`, in which case nothing was served.
+    In-flight requests are finished and the journal is flushed before it returns, as far as it says.
+    Raises `SettingError` and `StoreUnusable`, in which case nothing was served.
     """
     with contextlib.closing(bind(settings.host, settings.port)) as listener:
         host, port = listener.getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         failures: list[StoreUnusable] = []
-        server = GracefulServer(_config(_app(settings, failures)))
+        board = container_for(settings.store, settings.retention, settings.max_series).board()
+        server = GracefulServer(_config(_app(board, settings, failures), _limits()))
         server.announce = lambda: announce(address)
         with _without_traces_of(failures):
             server.run(sockets=[listener])
+        return Ending(server.requests_cut_off, board.samples.unwritten)
+
+
+def _limits() -> Limits:
+    limits = limits_of_this_process()
+    if limits.answered < MAX_CONNECTIONS:
+        _log.warning(
+            "at most %d connections are answered: the process may open no more files (ulimit -n)",
+            limits.answered,
+        )
+    return limits
 
 
 @contextlib.contextmanager
 def _without_traces_of(failures: Sequence[StoreUnusable]) -> Iterator[None]:
-    """Raise the first failure in place of uvicorn's trace of it and its exit."""
+    """Raise the first failure in place of uvicorn's trace of it and its exit.
 
-    def untold(_: logging.LogRecord) -> bool:
-        return not failures
+    Nor is there anything to trace in a request that was cut off on purpose.
+    """
+
+    def untold(record: logging.LogRecord) -> bool:
+        cancelled = record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)
+        return not failures and not cancelled
 
     log = logging.getLogger("uvicorn.error")
     log.addFilter(untold)
@@ -109,10 +191,10 @@ def _without_traces_of(failures: Sequence[StoreUnusable]) -> Iterator[None]:
         log.removeFilter(untold)
 
 
-def _app(settings: Settings, failures: list[StoreUnusable]) -> ASGIApp:
+def _app(board: Opsboard, settings: Settings, failures: list[StoreUnusable]) -> ASGIApp:
     """The app; where its store can not be opened, the reason is added to `failures`."""
     return create_app(
-        container_for(settings.store, settings.retention, settings.max_series).board(),
+        board,
         api_token=settings.api_token,
         read_token=settings.read_token,
         version=__version__,
@@ -120,17 +202,17 @@ def _app(settings: Settings, failures: list[StoreUnusable]) -> ASGIApp:
     )
 
 
-def _config(app: ASGIApp) -> uvicorn.Config:
+def _config(app: ASGIApp, limits: Limits) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=bounded_by(limits),
+        ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=True,
         backlog=BACKLOG,
-        limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=30,
-        timeout_graceful_shutdown=GRACE_SECONDS,
         proxy_headers=False,
     )

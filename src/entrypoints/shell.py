@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import IO, Any
 
 import httpx
@@ -15,9 +16,12 @@ from ..application.errors import OpsboardError, StoreUnusable
 from ..application.ports import Store
 from ..application.verify import verify
 from .container import container_for
+from .files import reading, writing
 from .settings import SettingError, StoreUrl
 
 HTTP_TIMEOUT_SECONDS = 10.0
+
+_STORE_FILES = ("", "-wal", "-shm", "-journal")
 
 
 class ServerRefused(OpsboardError):
@@ -93,11 +97,18 @@ async def differences(url: StoreUrl) -> list[str]:
         return [difference async for difference in verify(store)]
 
 
-async def export(url: StoreUrl, sink: IO[bytes]) -> int:
-    """Write every entry of the journal to `sink`; how many. Raises `StoreUnusable`."""
+async def export(url: StoreUrl, file: Path) -> int:
+    """Write every entry of the journal to `file`; how many.
+
+    The store is opened first, and the file replaced at the end: what can not be exported leaves it
+    as it was. Raises `StoreUnusable`, `FileUnusable`.
+    """
     count = 0
     async with existing(url) as store:
-        with progress("exporting", await transfer.count(store.journal)) as (bar, task):
+        with (
+            writing(file, never=_files_of(url)) as sink,
+            progress("exporting", await transfer.count(store.journal)) as (bar, task),
+        ):
             async for line in transfer.export(store.journal):
                 sink.write(line)
                 count += 1
@@ -105,18 +116,24 @@ async def export(url: StoreUrl, sink: IO[bytes]) -> int:
     return count
 
 
-async def import_(url: StoreUrl, source: IO[bytes]) -> int:
-    """Append every line of `source` to the journal; how many lines it had.
+def _files_of(url: StoreUrl) -> list[Path]:
+    path = url.path
+    return [] if path is None else [path.with_name(path.name + end) for end in _STORE_FILES]
 
-    Raises `BrokenChain` and `MalformedExport` naming the line, `StoreUnusable`.
+
+async def import_(url: StoreUrl, file: Path) -> transfer.Restored:
+    """Append every line of `file` to the journal, but for those that it holds already.
+
+    Raises `BrokenChain` and `MalformedExport` naming the line, `StoreUnusable`, `FileUnusable`.
     """
-    count = 0
-    async with container_for(url).store().opened() as store:
-        with progress("importing", _size(source)) as (bar, task):
-            async for number in transfer.restore(store.journal, source):
-                count = number
-                bar.update(task, completed=_position(source))
-    return count
+    restored = transfer.Restored()
+    with reading(file) as source:
+        async with container_for(url).store().opened() as store:
+            with progress("importing", _size(source)) as (bar, task):
+                async for so_far in transfer.restore(store.journal, source):
+                    restored = so_far
+                    bar.update(task, completed=_position(source))
+    return restored
 
 
 def _size(source: IO[bytes]) -> int | None:

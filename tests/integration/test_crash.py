@@ -3,12 +3,14 @@
 import asyncio
 import json
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
+from opsboard.entrypoints.server import Ending
 
 from .server import TOKEN, Server, run, serving
 
@@ -155,3 +157,53 @@ async def test_two_servers_on_one_file_number_and_show_each_others_events(tmp_pa
         for server in (one, other):
             assert server.stop() == 0
     assert run("verify", "--store", store).returncode == 0
+
+
+def test_who_has_no_time_cuts_off_what_is_stuck_and_loses_no_sample(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'ops.db'}"
+    with serving(store) as server:
+        for _ in range(5):
+            server.client.get("/health")
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as stuck:
+            stuck.sendall(
+                f"POST /events HTTP/1.1\r\nHost: x\r\nX-Ops-Token: {TOKEN}\r\n"
+                "Content-Type: application/json\r\nContent-Length: 99\r\n"
+                "Expect: 100-continue\r\n\r\n".encode()
+            )
+            assert stuck.recv(65_536).startswith(b"HTTP/1.1 100 ")
+            server.process.send_signal(signal.SIGTERM)
+            wait_until_closed(server.port)
+            server.process.send_signal(signal.SIGINT)
+            answer = b"".join(iter(lambda: stuck.recv(65_536), b""))
+        assert server.process.wait(timeout=30) == 0
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"application/problem+json" in answer
+        assert server.process.stdout is not None
+        assert server.process.stdout.read() == (
+            "ended: 1 in flight cut off, the journal is flushed\n"
+        )
+    with serving(store) as server:
+        rows = server.client.get("/metrics").json()["requests"]
+        counts = {(r["route"], r["status_code"]): r["count"] for r in rows}
+        assert counts == {("/health", 200): 5, ("/events", 499): 1}
+
+
+def wait_until_closed(port: int) -> None:
+    """The first signal was seen: nobody is let in any more."""
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=30).close()
+        except OSError:
+            return
+
+
+@pytest.mark.parametrize(
+    ("cut_off", "unwritten", "said"),
+    [
+        (0, 0, "ended: every request was answered, the journal is flushed"),
+        (2, 0, "ended: 2 in flight cut off, the journal is flushed"),
+        (0, 7, "ended: every request was answered, 7 request samples could not be written"),
+    ],
+)
+def test_the_last_sentence_is_true(cut_off: int, unwritten: int, said: str) -> None:
+    assert str(Ending(cut_off, unwritten)) == said

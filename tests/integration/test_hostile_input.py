@@ -50,7 +50,9 @@ BODIES: list[tuple[bytes, str]] = [
     (json.dumps(without("type")).encode(), "/type"),
     (json.dumps(without("message")).encode(), "/message"),
     (json.dumps({**GOOD, "colour": "red"}).encode(), "/colour"),
+    (json.dumps({**GOOD, "a/b~c`d": "red"}).encode(), "/a~1b~0c`d"),
     (text("level", '"LOUD"'), "/level"),
+    (text("level", '"ınfo"'), "/level"),  # noqa: RUF001
     (text("level", "3"), "/level"),
     (text("level", "null"), "/level"),
     (text("type", '"ops"'), "/type"),
@@ -74,6 +76,7 @@ BODIES: list[tuple[bytes, str]] = [
     (text("meta", '{"a": Infinity}'), ""),
     (text("meta", '{"a": 1e400}'), "/meta"),
     (text("meta", '{"a": "\\u0000"}'), "/meta/a"),
+    (text("meta", '{"a/~b": ["\\u0000"]}'), "/meta/a~1~0b/0"),
     (text("meta", '{"a\\u0000": 1}'), "/meta"),
 ]
 
@@ -88,6 +91,21 @@ def test_a_bad_body_is_refused_and_names_the_field(
     assert [error["pointer"] for error in found["errors"]] == [pointer]
     assert found["errors"][0]["detail"]
     assert newest(shared_server) == before
+
+
+@pytest.mark.parametrize("half", ["\\ud800", "\\udfff", "a\\ud800b", "\\ud800\\ud800"])
+def test_half_a_character_is_called_so(shared_server: Server, half: str) -> None:
+    found = problem(post(shared_server, text("message", f'"{half}"')), 400)
+    assert "lone surrogate" in str(found["detail"])
+
+
+def test_a_parameter_of_a_post_is_refused(shared_server: Server) -> None:
+    answer = shared_server.client.post(
+        "/events?x=1&level=INFO", content=json.dumps(GOOD), headers=JSON
+    )
+    errors = problem(answer, 400)["errors"]
+    assert isinstance(errors, list)
+    assert [error["pointer"] for error in errors] == ["x", "level"]
 
 
 def test_every_broken_limit_is_listed(shared_server: Server) -> None:
@@ -122,6 +140,7 @@ def test_a_good_body_with_some_bytes_changed_is_taken_or_refused(
         {"Content-Type": "text/plain"},
         {"Content-Type": "application/x-www-form-urlencoded"},
         {"Content-Type": "application/json; charset=latin-1"},
+        {"Content-Type": 'application/json; v=1; Charset="latin-1"'},
         {"Content-Type": ""},
         {"Content-Encoding": "gzip"},
     ],
@@ -143,6 +162,7 @@ def test_a_body_that_says_it_is_too_large_is_413_before_it_is_sent(shared_server
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"application/problem+json" in answer
     assert b"at most 262144 bytes" in answer
+    assert b"\r\nconnection: close\r\n" in answer.lower()
 
 
 def test_a_hundred_megabytes_in_chunks_are_413(shared_server: Server) -> None:
@@ -186,12 +206,15 @@ def test_another_method_is_405(shared_server: Server, method: str) -> None:
         ("/events?before=-5", "before"),
         ("/events?before=99999999999999999999", "before"),
         ("/events?level=LOUD", "level"),
+        ("/events?level=%C4%B1nfo", "level"),
         ("/events?type=lower", "type"),
         ("/events?service=", "service"),
         ("/events?service=" + "s" * 81, "service"),
         ("/events?service=%00", "service"),
         ("/events?since=yesterday", "since"),
         ("/events?until=2026-13-01T00:00:00Z", "until"),
+        ("/events?until=9999-12-31T23:59:59Z", "until"),
+        ("/metrics?as_of=9999-12-31T23:59:59Z", "as_of"),
         ("/events?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", "until"),
         ("/events?q=", "q"),
         ("/events?q=%22unbalanced", "q"),

@@ -19,6 +19,11 @@ PROMETHEUS = (
     "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;"
     "version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
 WRITE = {"X-Ops-Token": TOKEN}
 
 
@@ -34,7 +39,18 @@ def problem(answer: httpx.Response, status: int) -> dict[str, object]:
 
 
 class TestHealth:
-    @pytest.mark.parametrize("accept", [None, "*/*", "application/json", "text/plain"])
+    @pytest.mark.parametrize(
+        "accept",
+        [
+            None,
+            "*/*",
+            "application/json",
+            "text/plain",
+            "text/html;q=0",
+            "text/html;q=0, */*;q=0.1",
+            "text/html;q=0.5, application/json",
+        ],
+    )
     def test_root_is_ok(self, shared_server: Server, accept: str | None) -> None:
         headers = {} if accept is None else {"Accept": accept}
         request = shared_server.client.build_request("GET", "/", headers=headers)
@@ -122,6 +138,13 @@ class TestMetrics:
             (PROMETHEUS, "application/openmetrics-text; version=1.0.0"),
             ("text/plain", "text/plain; version=0.0.4"),
             ("text/plain;version=0.0.4", "text/plain; version=0.0.4"),
+            (PROMETHEUS_3, "application/openmetrics-text; version=1.0.0"),
+            (PROMETHEUS_3.partition("0.5,")[2], "text/plain; version=1.0.0"),
+            ("text/plain;q=0.9,application/openmetrics-text;q=0.1", "text/plain; version=0.0.4"),
+            ("text/plain;q=0", "application/json"),
+            ("application/openmetrics-text;version=9.9", "application/openmetrics-text; version=1"),
+            ("application/openmetrics-text;version=x", "application/openmetrics-text; version=1"),
+            ("text/plain;q=inf", "text/plain; version=0.0.4"),
             (BROWSER, "application/json"),
             ("*/*", "application/json"),
         ],
@@ -204,6 +227,12 @@ class TestPostEvent:
         assert "deploy-42" in str(clash["detail"])
         assert server.post_event(message="next").json()["id"] == 2
 
+    def test_a_key_that_is_given_twice_is_refused(self, shared_server: Server) -> None:
+        headers = [*WRITE.items(), ("Idempotency-Key", "a"), ("Idempotency-Key", "a")]
+        body = {"level": "INFO", "type": "OPS", "message": "hi"}
+        answer = shared_server.client.post("/events", json=body, headers=headers)
+        assert "Idempotency-Key" in str(problem(answer, 400)["errors"])
+
     @pytest.mark.parametrize("key", ["", "k" * 256, "käse".encode()])
     def test_a_key_that_is_none_is_refused(self, shared_server: Server, key: str | bytes) -> None:
         answer = shared_server.client.post(
@@ -222,7 +251,16 @@ class TestPostEvent:
 
     @pytest.mark.parametrize(
         "content_type",
-        ["application/json", "application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"'],
+        [
+            "application/json",
+            "application/json; charset=utf-8",
+            'Application/JSON;charset="UTF-8"',
+            "application/json;",
+            "application/json; charset=utf-8;",
+            "application/json; profile=x",
+            'application/json; profile="a;charset=latin-1"',
+            "application/json; charset=utf-8; v=1",
+        ],
     )
     def test_json_is_said_in_many_ways(self, shared_server: Server, content_type: str) -> None:
         answer = shared_server.client.post(
@@ -276,6 +314,16 @@ class TestGetEvents:
             seen += [event["id"] for event in answer.json()]
         assert seen == [12, 10, 8, 6, 4, 2]
 
+    @pytest.mark.parametrize("host", ["a:b:c", "[", "", "x:99999999"])
+    def test_a_host_that_is_none_is_no_matter(self, filled: Server, host: str) -> None:
+        answer = filled.client.get("/events?limit=1", headers={"Host": host})
+        assert answer.status_code == 200
+        assert answer.headers["link"] == '</events?limit=1&before=12>; rel="next"'
+
+    @pytest.mark.parametrize("id", ["1_0", "１", "%201", "1%20", "+1", "01", "-0", "1e0"])  # noqa: RUF001
+    def test_an_id_is_written_in_one_way(self, filled: Server, id: str) -> None:
+        problem(filled.client.get(f"/events/{id}"), 404)
+
     def test_one(self, filled: Server) -> None:
         event = filled.client.get("/events/7").json()
         assert event == filled.client.get("/events", params={"q": "order 7"}).json()[0]
@@ -318,6 +366,16 @@ class TestTokens:
         assert answer.headers["www-authenticate"].startswith("Bearer")
         assert TOKEN not in answer.text
         assert shared_server.client.get("/events", params={"q": mark}).json() == []
+
+    @pytest.mark.parametrize("last", [TOKEN, "wrong"])
+    @pytest.mark.parametrize("name", ["X-Ops-Token", "Authorization"])
+    def test_a_token_that_is_given_twice_is_none(
+        self, shared_server: Server, name: str, last: str
+    ) -> None:
+        scheme = "Bearer " if name == "Authorization" else ""
+        headers = [(name, f"{scheme}{token}") for token in (TOKEN, last)]
+        body = {"level": "INFO", "type": "OPS", "message": "hi"}
+        problem(shared_server.client.post("/events", json=body, headers=headers), 401)
 
     @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
     def test_bearer(self, shared_server: Server, scheme: str) -> None:
@@ -368,6 +426,31 @@ class TestProblems:
         answer = shared_server.client.patch("/events")
         problem(answer, 405)
         assert set(answer.headers["allow"].split(", ")) >= {"GET", "POST"}
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/",
+            "/health",
+            "/metrics",
+            "/events",
+            "/events/1",
+            "/events/summary",
+            "/docs",
+            "/openapi.json",
+            "/page.css",
+        ],
+    )
+    def test_head_is_get_without_a_body(self, shared_server: Server, path: str) -> None:
+        shared_server.post_event()
+        got, head = shared_server.client.get(path), shared_server.client.head(path)
+        assert head.status_code == got.status_code == 200
+        assert head.content == b""
+        assert head.headers["content-type"] == got.headers["content-type"]
+        allowed = shared_server.client.options(path).headers["allow"].split(", ")
+        assert allowed[:2] == ["GET", "HEAD"]
+        assert ("POST" in allowed) == (path == "/events")
+        assert "HEAD" not in shared_server.client.get("/docs").text
 
     def test_404(self, shared_server: Server) -> None:
         assert problem(shared_server.client.get("/wp-login.php"), 404)["title"] == "Not Found"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -231,6 +232,35 @@ async def test_a_cancelled_request_counts(
     with pytest.raises(asyncio.CancelledError):
         await watched(app, seen, clock)(scope(), receive, ignore)
     assert seen.rows() == [("(unmatched)", "GET", status)]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_client_that_goes_before_its_body_was_complete_counts_as_499(
+    seen: Seen, clock: ManualClock, answers: bool
+) -> None:
+    async def app(scope: Scope, receive: Any, send: Any) -> None:
+        assert (await receive())["type"] == "http.disconnect"
+        if not answers:
+            raise RuntimeError("the client went away")
+        await start(send, 400)
+        await send({"type": "http.response.body", "body": b"whom do I tell"})
+
+    with suppress(RuntimeError):
+        await watched(app, seen, clock)(scope(), receive, ignore)
+    assert seen.rows() == [("(unmatched)", "GET", 499)]
+
+
+async def test_a_client_that_goes_after_the_start_counts_as_what_was_sent(
+    seen: Seen, clock: ManualClock
+) -> None:
+    async def app(scope: Scope, receive: Any, send: Any) -> None:
+        await start(send)
+        assert (await receive())["type"] == "http.disconnect"
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError):
+        await watched(app, seen, clock)(scope(), receive, ignore)
+    assert seen.rows() == [("(unmatched)", "GET", 500)]
 
 
 async def test_an_error_after_the_start_counts_as_500(seen: Seen, clock: ManualClock) -> None:

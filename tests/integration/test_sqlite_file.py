@@ -1,6 +1,8 @@
 """The SQLite file: what is refused and left as it was, what is read though it is old."""
 
 import asyncio
+import errno
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from opsboard.adapters.sqlite import SqliteStore, schema
+from opsboard.adapters.sqlite.file import _check_tables, prepare, uri
 from opsboard.application.board import Opsboard
 from opsboard.application.errors import Overloaded, StoreUnavailable, StoreUnusable
 from opsboard.application.query_events import event_filter
@@ -251,3 +254,55 @@ async def test_a_commit_that_fails_acknowledges_nobody(tmp_path: Path, clock: Ma
             other.commit()
         assert (await board.record_event("kept")).id == 1
         assert [difference async for difference in verify(store)] == []
+
+
+def test_a_file_that_grows_while_it_is_checked_is_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process commits between what the check reads of the head and of the entries."""
+    path = tmp_path / "ops.db"
+    shutil.copy(OLD, path)
+    connect = sqlite3.connect
+
+    class Overtaken(sqlite3.Connection):
+        def execute(self, sql: str, *parameters: object) -> sqlite3.Cursor:
+            if sql == "SELECT max(number) FROM events_entry":
+                with closing(connect(path)) as other:
+                    other.execute("PRAGMA journal_mode = WAL")
+                    other.execute(
+                        "INSERT INTO events_entry SELECT number + 1, recorded_at, kind, version, "
+                        "payload, hash, key, fingerprint FROM events_entry WHERE number = 3"
+                    )
+                    other.execute("UPDATE head SET number = 4 WHERE stream = 'events'")
+                    other.commit()
+            return super().execute(sql, *parameters)  # type: ignore[arg-type]
+
+    with closing(connect(path)) as first:
+        first.execute("PRAGMA journal_mode = WAL")
+    monkeypatch.setattr(
+        "opsboard.adapters.sqlite.file.sqlite3.connect",
+        lambda *given, **named: connect(*given, **named, factory=Overtaken),
+    )
+    _check_tables(path, uri(path, "ro"))
+
+
+def test_a_draft_that_was_left_behind_blocks_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "ops.db"
+    left_behind = path.with_name(f".ops.db.{os.getpid()}.new")
+    left_behind.touch()
+    prepare(path)
+    assert {p.name for p in tmp_path.iterdir()} == {"ops.db", left_behind.name}
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
+def test_a_file_system_without_hard_links_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def link(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("opsboard.adapters.sqlite.file.os.link", link)
+    path = tmp_path / "ops.db"
+    prepare(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["ops.db"]
+    assert run("verify", "--store", f"sqlite:///{path}").returncode == 0

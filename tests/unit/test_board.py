@@ -218,9 +218,9 @@ async def test_a_background_job_that_fails_is_started_again(
         while await projection.lag():
             await asyncio.sleep(0)
     assert "trying again" in caplog.text
-    assert [event.id async for event, _ in memory.event_index.indexed(until=recorded.id)] == [
-        recorded.id
-    ]
+    assert [
+        event.id async for event, _ in memory.event_index.indexed(after=0, until=recorded.id)
+    ] == [recorded.id]
 
 
 class CountingIdsFrom(CountingIds):

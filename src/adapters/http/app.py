@@ -19,7 +19,6 @@ from .problems import problem_response
 from .security_headers import SecurityHeaders
 from .series_routes import series_routes
 
-MAX_REQUEST_BODY_BYTES = 1024 * 1024
 SERVICE = "opsboard"
 
 
@@ -57,7 +56,6 @@ def create_app(
         lifespan=[lifespan],
         exception_handlers={Exception: problem_response},
         openapi_config=openapi_config(version),
-        request_max_body_size=MAX_REQUEST_BODY_BYTES,
         logging_config=None,
         debug=False,
     )

@@ -3,15 +3,13 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Mapping
 from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
+from .headers import Headers, by_name
 from .problems import Unauthorized, WritesClosed
-
-Headers = Mapping[bytes, bytes]
 
 
 class Tokens:
@@ -50,7 +48,7 @@ class Tokens:
 
     def reading(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         """The guard of the routes that read."""
-        self.allow_read(dict(connection.scope["headers"]))
+        self.allow_read(by_name(list(connection.scope["headers"])))
 
 
 def _same(presented: bytes, expected: bytes) -> bool:

@@ -1,6 +1,7 @@
 """Request bodies, bounded in size and in time."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,9 @@ from .problems import BodyTooLarge, BodyTooSlow, HttpError, UnsupportedMedia
 
 BODY_DEADLINE_SECONDS = 30.0
 
+_PARAMETER = re.compile(rb'([^\s;="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
+_UTF8 = (b"", b"utf-8", b"utf8")
+
 
 class ClientGone(HttpError):
     """The client went away before its body was complete; nobody reads this."""
@@ -16,14 +20,20 @@ class ClientGone(HttpError):
 
 def require_json(headers: Mapping[bytes, bytes]) -> None:
     """Raises `UnsupportedMedia` unless the body is said to be plain JSON in UTF-8."""
-    media_type, _, parameters = headers.get(b"content-type", b"").partition(b";")
-    if media_type.strip().lower() != b"application/json":
-        raise UnsupportedMedia("The body must be JSON: send Content-Type: application/json.")
-    charset = parameters.strip().lower().removeprefix(b"charset=").strip(b'"')
-    if charset not in (b"", b"utf-8", b"utf8"):
-        raise UnsupportedMedia("The body must be JSON in UTF-8.")
+    content_type = headers.get(b"content-type", b"").lower()
+    if content_type != b"application/json":
+        _require_json_in_utf8(content_type)
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMedia("The body must not be compressed.")
+
+
+def _require_json_in_utf8(content_type: bytes) -> None:
+    media_type, _, parameters = content_type.partition(b";")
+    if media_type.strip() != b"application/json":
+        raise UnsupportedMedia("The body must be JSON: send Content-Type: application/json.")
+    for name, quoted, plain in _PARAMETER.findall(parameters):
+        if name == b"charset" and (quoted or plain) not in _UTF8:
+            raise UnsupportedMedia("The body must be JSON in UTF-8.")
 
 
 async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
@@ -68,4 +78,5 @@ async def _next(receive: Receive) -> Any:
 
 
 def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The body must be at most {limit} bytes.")
+    # What is still on its way of such a body is not worth reading.
+    return BodyTooLarge(f"The body must be at most {limit} bytes.", {"connection": "close"})

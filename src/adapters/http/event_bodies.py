@@ -1,5 +1,6 @@
 """Operational events as JSON, in and out."""
 
+import json
 import re
 from typing import Annotated, Any
 
@@ -7,9 +8,9 @@ import msgspec
 
 from ...domain.event import DEFAULT_SERVICE, MAX_MESSAGE_LENGTH, MAX_SERVICE_LENGTH, RecordedEvent
 from ...domain.instant import format_instant
-from ...domain.validation import InvalidInput
+from ...domain.validation import InvalidInput, pointer_to
 
-_UNKNOWN_OR_MISSING = re.compile(r"(unknown|required) field `(.*?)`", re.DOTALL)
+_UNKNOWN_OR_MISSING = re.compile(r"(unknown|required) field `(.*)`", re.DOTALL)
 _PATH = re.compile(r" - at `\$(?:\.(\w+))?.*`$", re.DOTALL)
 
 
@@ -66,13 +67,25 @@ def decode_draft(body: bytes) -> EventDraft:
     except RecursionError as error:
         raise InvalidInput.of("", "is nested too deep") from error
     except (msgspec.DecodeError, ValueError) as error:
-        raise InvalidInput.of("", f"is no JSON in UTF-8: {error}") from error
+        reason = "it holds a lone surrogate" if _holds_lone_surrogate(body) else error
+        raise InvalidInput.of("", f"is no JSON in UTF-8: {reason}") from error
+
+
+def _holds_lone_surrogate(body: bytes) -> bool:
+    """Whether half a character is all that is wrong: the decoder calls such a body truncated."""
+    try:
+        json.dumps(json.loads(body), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    except (ValueError, RecursionError):
+        return False
+    return False
 
 
 def _named(message: str) -> InvalidInput:
     if field := _UNKNOWN_OR_MISSING.search(message):
         detail = "is not a field of an event" if field[1] == "unknown" else "is required"
-        return InvalidInput.of(f"/{field[2]}", detail)
+        return InvalidInput.of(pointer_to(field[2]), detail)
     path = _PATH.search(message)
     detail = message[: path.start()] if path else message
     pointer = f"/{path[1]}" if path and path[1] else ""

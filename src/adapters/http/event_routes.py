@@ -2,27 +2,28 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import HttpMethod, Request, Response, post, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from ...application.board import Opsboard
 from ...application.errors import EventNotFound
 from ...application.query_events import DEFAULT_PAGE, MAX_PAGE, event_filter
+from ...application.record import checked_key
 from ...domain.summary import EventSummary
-from ...domain.validation import InvalidInput
 from .auth import Tokens
 from .body import read_body, require_json
 from .event_bodies import EventBody, EventDraft, decode_draft
+from .headers import by_name
 from .middleware import Receive, Scope, Send
-from .parameters import known_parameters
+from .parameters import known_parameters, refuse_parameters
 
 MAX_BODY_BYTES = 256 * 1024
-MAX_KEY_LENGTH = 255
 MAX_ID = 2**63 - 1
+READ = [HttpMethod.GET, HttpMethod.HEAD]
 
 _encode = msgspec.json.Encoder().encode
 _JSON = (b"content-type", b"application/json")
@@ -57,8 +58,9 @@ class RecordEvent:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer once the event is durable; errors are raised, and answered as problems."""
-        headers = dict(scope["headers"])
+        headers = by_name(scope["headers"])
         self._tokens.allow_write(headers)
+        refuse_parameters(scope["query_string"])
         require_json(headers)
         key = _idempotency_key(headers)
         draft = decode_draft(await read_body(headers, receive, MAX_BODY_BYTES))
@@ -78,14 +80,7 @@ class RecordEvent:
 
 def _idempotency_key(headers: dict[bytes, bytes]) -> str | None:
     raw = headers.get(b"idempotency-key")
-    if raw is None:
-        return None
-    key = raw.decode("latin-1")
-    if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
-        raise InvalidInput.of(
-            "Idempotency-Key", f"must be 1-{MAX_KEY_LENGTH} printable ASCII characters"
-        )
-    return key
+    return None if raw is None else checked_key(raw.decode("latin-1"))
 
 
 def event_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
@@ -95,6 +90,11 @@ def event_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
 
     def answer_raw(app: Any) -> Any:  # noqa: ARG001 - Litestar passes it by this name
         return RecordEvent(board, tokens)
+
+    @route("/events", http_method=["OPTIONS"], include_in_schema=False)
+    async def say_what_is_allowed() -> Response[None]:
+        """Stands first: Litestar's own would name the methods of the next handler alone."""
+        return Response(None, status_code=204, headers={"Allow": "GET, HEAD, OPTIONS, POST"})
 
     @post("/events", status_code=200, middleware=[answer_raw], tags=["events"])
     async def record_event(
@@ -111,7 +111,7 @@ def event_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
         """Record one operational event; answers once it is durable. Needs the token."""
         raise AssertionError("answered by RecordEvent, which stands before this description")
 
-    @get("/events", guards=reading, tags=["events"])
+    @route("/events", http_method=READ, guards=reading, tags=["events"])
     async def list_events(
         request: Request[Any, Any, Any],
         level: LevelFilter = None,
@@ -134,7 +134,7 @@ def event_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
         headers = {} if page.before is None else {"Link": _next_page(request, page.before)}
         return Response([EventBody.of(e) for e in page.events], headers=headers)
 
-    @get("/events/summary", guards=reading, tags=["events"])
+    @route("/events/summary", http_method=READ, guards=reading, tags=["events"])
     async def summarise_events(
         level: LevelFilter = None,
         type: TypeFilter = None,
@@ -148,16 +148,21 @@ def event_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
             event_filter(level=level, type=type, service=service, q=q, since=since, until=until)
         )
 
-    @get("/events/{id:int}", guards=reading, tags=["events"])
-    async def get_event(id: FromPath[int]) -> EventBody:
+    @route("/events/{id:int}", http_method=READ, guards=reading, tags=["events"])
+    async def get_event(request: Request[Any, Any, Any], id: FromPath[int]) -> EventBody:
         """One event."""
-        if not 1 <= id <= MAX_ID:
-            raise EventNotFound(f"no event has the id {id}")
+        written = request.scope["path"].rstrip("/").rpartition("/")[2]
+        if written != str(id) or not 1 <= id <= MAX_ID:
+            raise EventNotFound("no event has this id")
         return EventBody.of(await queries.get(id))
 
-    return [record_event, list_events, summarise_events, get_event]
+    return [say_what_is_allowed, record_event, list_events, summarise_events, get_event]
 
 
 def _next_page(request: Request[Any, Any, Any], before: int) -> str:
     query = {**request.query_params.dict(), "before": before}
-    return f'<{request.url.path}?{urlencode(query, doseq=True)}>; rel="next"'
+    path = request.scope["path"]
+    root_path = request.scope.get("root_path", "")
+    if not path.startswith(f"{root_path}/"):
+        path = root_path + path
+    return f'<{quote(path)}?{urlencode(query, doseq=True)}>; rel="next"'

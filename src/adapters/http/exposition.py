@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from ...application.query_metrics import MetricsAnswer
 from ...domain.histogram import ExponentialHistogram
+from .negotiation import narrowed
 
 MEDIA_TYPES = ("application/openmetrics-text", "text/plain")
 
@@ -31,7 +32,7 @@ def exposition(answer: MetricsAnswer, dropped: int, accept: str) -> tuple[bytes,
     """
     registry = CollectorRegistry()
     registry.register(_Exposed(answer, dropped))
-    encode, content_type = choose_encoder(accept)
+    encode, content_type = choose_encoder(narrowed(accept, MEDIA_TYPES))
     return encode(registry), content_type
 
 

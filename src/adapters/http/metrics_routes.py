@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from litestar import Request, Response, get
+from litestar import HttpMethod, Request, Response
+from litestar import route as route_
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
@@ -12,6 +13,7 @@ from ...application.board import Opsboard
 from ...domain.metrics import MetricsSnapshot
 from .auth import Tokens
 from .exposition import MEDIA_TYPES, exposition
+from .negotiation import preferred
 from .parameters import known_parameters
 
 Name = Annotated[str | None, QueryParameter(description="exactly this one", required=False)]
@@ -25,8 +27,9 @@ Last = Annotated[
 def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
     """The routes below `/metrics`."""
 
-    @get(
+    @route_(
         "/metrics",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
         guards=[tokens.reading, known_parameters],
         tags=["metrics"],
         responses={200: ResponseSpec(MetricsSnapshot, description="the snapshot")},
@@ -55,11 +58,11 @@ def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler
             as_of=as_of,
         )
         headers = {"Vary": "Accept"}
-        if request.accept.best_match(["application/json", *MEDIA_TYPES]) not in MEDIA_TYPES:
+        accept = ",".join(request.headers.getall("accept", []))
+        if preferred(accept, ["application/json", *MEDIA_TYPES]) not in MEDIA_TYPES:
             snapshot = await board.metrics_queries.snapshot(question)
             return Response(snapshot, headers=headers)
         answer = await board.metrics_queries.answer(question)
-        accept = request.headers.get("accept", "")
         text, content_type = exposition(answer, board.samples.dropped, accept)
         return Response(text, headers={**headers, "Content-Type": content_type})
 

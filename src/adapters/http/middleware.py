@@ -52,7 +52,9 @@ class LatencyMiddleware:
         self._monotonic = monotonic
         self._series: dict[tuple[str, str, int], int] = {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(  # noqa: C901 - closures: an object for each request costs more
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Serve one request; anything but HTTP passes through untouched."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
@@ -68,11 +70,19 @@ class LatencyMiddleware:
                 ended = True
                 self._record(scope, root_path, counted_as, started)
 
+        async def watch_receive() -> Message:
+            nonlocal status, client_gone
+            message = await receive()
+            if message["type"] == "http.disconnect" and not status:
+                # Whatever is answered from now on, nobody gets it.
+                status, client_gone = CLIENT_CLOSED_REQUEST, True
+            return message
+
         def watch(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.body":
                 return send_body(message)
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and not client_gone:
                 status = message["status"]
             return send(message)
 
@@ -88,7 +98,7 @@ class LatencyMiddleware:
                     end(status)
 
         try:
-            await self.app(scope, receive, watch)
+            await self.app(scope, watch_receive, watch)
         except CancelledError:
             end(status or CLIENT_CLOSED_REQUEST)
             raise

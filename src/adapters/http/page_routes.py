@@ -6,13 +6,15 @@ from typing import Any
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from litestar import MediaType, Request, Response, get, route
+from litestar import MediaType, Request, Response, route
 from litestar.handlers import HTTPRouteHandler
 
 from ...application.board import Opsboard
 from .auth import Tokens
 from .event_bodies import EventBody
+from .headers import by_name
 from .health_routes import OK
+from .negotiation import preferred
 from .openapi import operations
 from .problems import Unauthorized
 from .security_headers import PAGE_CSP
@@ -37,7 +39,8 @@ def page_routes(board: Opsboard, tokens: Tokens, version: str) -> Sequence[HTTPR
     @route("/", http_method=["GET", "HEAD"], tags=["health"])
     async def index(request: Request[Any, Any, Any]) -> Response[Any]:
         """`{"ok": true}`; for a browser, the page."""
-        if request.accept.best_match(["application/json", "text/html"]) != "text/html":
+        accept = ",".join(request.headers.getall("accept", []))
+        if preferred(accept, ["application/json", "text/html"]) != "text/html":
             return Response(OK, headers={"Vary": "Accept"})
         _ask_in_the_browser(tokens, request)
         snapshot = await board.metrics()
@@ -47,18 +50,23 @@ def page_routes(board: Opsboard, tokens: Tokens, version: str) -> Sequence[HTTPR
         answer.headers["Vary"] = "Accept"
         return answer
 
-    @get("/openapi.json", guards=[tokens.reading], include_in_schema=False)
+    @route(
+        "/openapi.json",
+        http_method=["GET", "HEAD"],
+        guards=[tokens.reading],
+        include_in_schema=False,
+    )
     async def openapi_document(request: Request[Any, Any, Any]) -> Response[bytes]:
         schema = request.app.openapi_schema.to_schema()
         return Response(msgspec.json.encode(schema), media_type="application/json")
 
-    @get("/docs", include_in_schema=False)
+    @route("/docs", http_method=["GET", "HEAD"], include_in_schema=False)
     async def viewer(request: Request[Any, Any, Any]) -> Response[str]:
         _ask_in_the_browser(tokens, request)
         schema = request.app.openapi_schema.to_schema()
         return page("docs.html", info=schema["info"], operations=operations(schema))
 
-    @get("/page.css", include_in_schema=False)
+    @route("/page.css", http_method=["GET", "HEAD"], include_in_schema=False)
     async def style_sheet() -> Response[str]:
         return Response(css, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
@@ -68,7 +76,7 @@ def page_routes(board: Opsboard, tokens: Tokens, version: str) -> Sequence[HTTPR
 def _ask_in_the_browser(tokens: Tokens, request: Request[Any, Any, Any]) -> None:
     """Let the browser itself ask for the read token: it does so once, and keeps it."""
     try:
-        tokens.allow_read(dict(request.scope["headers"]))
+        tokens.allow_read(by_name(list(request.scope["headers"])))
     except Unauthorized as refused:
         basic = 'Basic realm="opsboard: any user name, the read token as password", charset="UTF-8"'
         raise Unauthorized(str(refused), {"www-authenticate": basic}) from refused

@@ -1,6 +1,7 @@
 """Query parameters: those that a route does not know are refused, not ignored."""
 
 from typing import Any
+from urllib.parse import parse_qsl
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
@@ -25,9 +26,21 @@ def known_parameters(
     violations = []
     for name, _ in given:
         if name not in known:
-            violations.append(Violation(name, "is not a parameter of this route"))
+            violations.append(_unknown(name))
         elif name in seen:
             violations.append(Violation(name, "must be given at most once"))
         seen.add(name)
     if violations:
         raise InvalidInput(violations)
+
+
+def refuse_parameters(query_string: bytes) -> None:
+    """The same for a route that takes none at all. Raises `InvalidInput` naming each."""
+    if query_string:
+        given = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
+        if given:
+            raise InvalidInput(_unknown(name) for name, _ in given)
+
+
+def _unknown(name: str) -> Violation:
+    return Violation(name, "is not a parameter of this route")

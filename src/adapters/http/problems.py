@@ -18,6 +18,7 @@ from ...application.errors import (
     StoreUnavailable,
 )
 from ...domain.validation import InvalidInput, Violation
+from .security_headers import SECURITY_HEADERS
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = "1"
@@ -149,3 +150,17 @@ def problem_response(_: Request[Any, Any, Any], error: Exception) -> Response[by
         media_type=MEDIA_TYPE,
         headers=headers,
     )
+
+
+def refusal(status: HTTPStatus, detail: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """Body and headers of a problem that no app answers with; the connection closes after it."""
+    body = msgspec.json.encode(_problem(status, detail))
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+        *SECURITY_HEADERS,
+    ]
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append((b"retry-after", RETRY_AFTER_SECONDS.encode()))
+    return body, headers

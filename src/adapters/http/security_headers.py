@@ -14,6 +14,8 @@ _UNLESS_GIVEN = [
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
+SECURITY_HEADERS = (*_ALWAYS, *_UNLESS_GIVEN)
+"""What an answer carries that no app has made."""
 PAGE_CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'none'"

@@ -147,7 +147,7 @@ class MemoryJournal:
     async def restore_cut(self, stream: Stream, cut: Head) -> None:
         """See `Journal.restore_cut`."""
         log = self._logs[stream]
-        if log.head not in (Head(), cut):
+        if log.entries or log.cut not in (Head(), cut):
             raise BrokenChain(f"{stream} is not empty, so it can not start after {cut.number}")
         log.cut = cut
 

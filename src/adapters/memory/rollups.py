@@ -25,7 +25,9 @@ class MemoryRollups:
         unclosed = [
             (tier, start)
             for tier in (Tier.HOUR, Tier.DAY)
-            for start in sorted({tier.start_of(finer) for finer in self._rollups[tier.finer]})
+            for start in sorted(
+                {tier.start_of(at) for of in Tier if of < tier for at in self._rollups[of]}
+            )
             if start not in self._rollups[tier]
         ]
         return replace(self._state, unclosed=unclosed)

@@ -1,6 +1,8 @@
 """The file itself: made whole or not at all, and refused untouched where it is not ours."""
 
+import errno
 import os
+import secrets
 import sqlite3
 import struct
 from contextlib import closing
@@ -13,6 +15,7 @@ from . import schema
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
 _QUICK_CHECK_BYTES = 64 * 1024 * 1024
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _MIN_SQLITE = (3, 37, 0)
 
 
@@ -44,19 +47,45 @@ def prepare(path: Path) -> None:
 
 def _make(path: Path) -> None:
     """Lay the store out beside its place and link it there, so that nobody sees half of it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    # Not named after the process: in a container each one has the same number.
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     draft.touch(exist_ok=False)
     try:
         with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous = FULL")
             schema.create(connection)
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return
+        _put_in_place(draft, path)
         _sync_folder(path.parent)
     finally:
         draft.unlink()
+
+
+def _put_in_place(draft: Path, path: Path) -> None:
+    """Give the draft its name too, unless another process was faster."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        _copy_exclusively(draft, path)
+
+
+def _copy_exclusively(draft: Path, path: Path) -> None:
+    """Where files can not have two names: make it, if nobody else did, and fill it at once."""
+    try:
+        file = path.open("xb")
+    except FileExistsError:
+        return
+    try:
+        with file:
+            file.write(draft.read_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink()
+        raise
 
 
 def _sync_folder(folder: Path) -> None:
@@ -94,31 +123,42 @@ def _check_content(path: Path) -> None:
     if wal.exists():
         _check_tables(path, uri(path, "ro"))
         return
+    before = _last_change(path)
     try:
         _check_tables(path, f"{uri(path, 'ro')}&immutable=1")
     except StoreUnusable:
-        if not wal.exists():
+        if not wal.exists() and _last_change(path) == before:
             raise
-        # Another process opened it meanwhile, and an immutable file is read without its lock.
+        # Another process wrote it meanwhile, and an immutable file is read without its lock.
         _check_tables(path, uri(path, "ro"))
 
 
+def _last_change(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
+
+
 def _check_tables(path: Path, address: str) -> None:
-    with closing(sqlite3.connect(address, uri=True)) as connection:
+    with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
         try:
+            # One snapshot: in a live file the next statement would see a later commit.
+            connection.execute("BEGIN")
             streams = connection.execute("SELECT stream, number FROM head").fetchall()
             for stream, number in streams:
-                found = schema.newest(connection, stream)
-                if found != number:
-                    raise StoreUnusable(
-                        f"{path}: is damaged: {stream} ends at {found}, not at {number}"
-                    )
+                _check_end(path, connection, stream, number)
             if path.stat().st_size <= _QUICK_CHECK_BYTES:
                 (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
                 if verdict != "ok":
                     raise StoreUnusable(f"{path}: is damaged: {' '.join(verdict.split())}")
         except sqlite3.DatabaseError as error:
             raise StoreUnusable(f"{path}: is damaged: {error}") from error
+
+
+def _check_end(path: Path, connection: sqlite3.Connection, stream: str, number: int) -> None:
+    """The newest entry is the one that the head names; old ones may have been removed, also all."""
+    found = schema.newest(connection, stream)
+    if found != number:
+        raise StoreUnusable(f"{path}: is damaged: {stream} ends at {found}, not at {number}")
 
 
 def _check_writable(path: Path) -> None:

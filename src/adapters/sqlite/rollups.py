@@ -199,7 +199,7 @@ def _load(connection: sqlite3.Connection) -> tuple[dict[str, Row], list[tuple[Ti
         for tier in (Tier.HOUR, Tier.DAY)
         for (start,) in connection.execute(
             f"SELECT DISTINCT start_ms - start_ms % {tier:d} AS start FROM rollup AS finer "
-            f"WHERE tier = {tier.finer:d} AND NOT EXISTS "
+            f"WHERE tier < {tier:d} AND NOT EXISTS "
             f"(SELECT 1 FROM rollup WHERE tier = {tier:d} "
             f"AND start_ms = finer.start_ms - finer.start_ms % {tier:d}) ORDER BY start"
         )
@@ -334,8 +334,8 @@ def _within(
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM rollup WHERE tier = {tier:d} "
         "AND start_ms >= ? AND start_ms < ? AND (first_ms >= ? AND last_ms < ? "
-        f"OR start_ms >= ? AND {_ALL_THERE_IS[tier]}) ORDER BY start_ms",
-        (tier.start_of(span.since), span.until, *window, window.since),
+        f"OR start_ms >= ? AND first_ms < ? AND {_ALL_THERE_IS[tier]}) ORDER BY start_ms",
+        (tier.start_of(span.since), span.until, *window, *window),
     )
     for row in rows:
         if upto is None or not _has_later(connection, row[1], row[1] + tier, upto):

@@ -28,6 +28,7 @@ class SqliteStore:
     def __init__(self, path: Path, clock: Clock) -> None:
         """Cheap: nothing is touched before `opened`."""
         self._path = path
+        self._opened = False
         self._growth = Growth()
         self._writer = Writer(path, self._growth.notify)
         self._for_journal, self._for_queries = Reader(), Reader()
@@ -38,6 +39,9 @@ class SqliteStore:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["SqliteStore"]:
         """See `Store.opened`."""
+        if self._opened:
+            raise StoreUnusable(f"{self._path}: was opened before; a new store opens it again")
+        self._opened = True
         await asyncio.to_thread(prepare, self._path)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._writing())

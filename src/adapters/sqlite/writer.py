@@ -1,6 +1,7 @@
 """The single writer: what waits is committed together, with one hop to its thread and one fsync."""
 
 import asyncio
+import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ MAX_COMMIT_BYTES = 256 * 1024
 COMMITS_PER_BACKGROUND_JOB = 32
 BUSY_SECONDS = 5.0
 
+_log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 Outcome = Any
 Job = Callable[["GroupCommit"], Outcome]
@@ -28,7 +31,8 @@ class GroupCommit(sqlite3.Connection):
     """A connection whose `commit` runs all `jobs` in one transaction.
 
     `commit` is what aiosqlite sends to its thread in one hop, so a whole batch crosses once. A job
-    that raises an `OpsboardError` before it writes is refused alone; any other error ends them all.
+    that raises an `OpsboardError` before it writes is refused alone; any other error undoes them
+    all.
     """
 
     jobs: Sequence[Job] = ()
@@ -145,16 +149,32 @@ class Writer:
         connection.jobs = [waiting.job for waiting in batch]
         try:
             await database.commit()
-        except sqlite3.Error as error:
-            for waiting in batch:
-                _fail(waiting.done, StoreUnavailable(f"the store can not be written: {error}"))
+        except sqlite3.OperationalError as error:
+            _fail_all(batch, error)
             return
+        except Exception as error:  # noqa: BLE001 - what one job raises must not end the writer
+            await self._after_a_fault(database, batch, error)
+            return
+        except BaseException as error:
+            _fail_all(batch, error)
+            raise
         for waiting, outcome in zip(batch, connection.outcomes, strict=True):
             if isinstance(outcome, OpsboardError):
                 _fail(waiting.done, outcome)
             elif not waiting.done.done():
                 waiting.done.set_result(outcome)
         self._on_commit()
+
+    async def _after_a_fault(
+        self, database: aiosqlite.Connection, batch: list[_Waiting], error: Exception
+    ) -> None:
+        """One job is at fault, not the disk: commit each by itself, so that its neighbours live."""
+        if len(batch) == 1:
+            _log.error("an entry can not be written", exc_info=error)
+            _fail_all(batch, error)
+            return
+        for waiting in batch:
+            await self._commit(database, [waiting])
 
     async def submit(self, job: Callable[[GroupCommit], T], size: int = 0) -> T:
         """Commit the job, which writes about `size` bytes; gives its result once that is durable.
@@ -189,6 +209,11 @@ class Writer:
         for queue in (self._appends, self._background):
             while queue:
                 _fail(queue.popleft().done, StoreUnavailable("the store is closed"))
+
+
+def _fail_all(batch: Sequence[_Waiting], error: BaseException) -> None:
+    for waiting in batch:
+        _fail(waiting.done, StoreUnavailable(f"the store can not be written: {error}"))
 
 
 def _fail(done: asyncio.Future[Any], error: OpsboardError) -> None:

@@ -1,0 +1,171 @@
+"""HTTP/1.1 on one connection: what uvicorn does, within bounds of time, size and number."""
+
+import asyncio
+import resource
+from http import HTTPStatus
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from ..adapters.http.middleware import ASGIApp, Receive, Scope, Send
+from ..adapters.http.problems import refusal
+
+MAX_CONNECTIONS = 4_096
+MAX_FILES = 16_384
+RESERVED_FILES = 64
+"""What the store, the log and the listening socket need, and then some."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What clients are given.
+
+    `answered` connections get answers, those beyond are told to wait, and beyond `connections`
+    they are closed at once. The head of a request is its request line and headers.
+    """
+
+    answered: int = MAX_CONNECTIONS
+    connections: int = 2 * MAX_CONNECTIONS
+    head_seconds: float = 15.0
+    head_bytes: int = 64 * 1024
+
+
+def limits_of_this_process() -> Limits:
+    """The limits that the files which this process may open leave room for; asks for more first."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return Limits()
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(MAX_FILES, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    connections = min(2 * MAX_CONNECTIONS, max(soft, wanted) - RESERVED_FILES)
+    return Limits(min(MAX_CONNECTIONS, connections - connections // 8), connections)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Closes what never becomes a request, and refuses as everything else here does: by a problem.
+
+    uvicorn alone has no deadline for a head and no limit to its size, and refuses in plain text.
+    """
+
+    limits = Limits()
+    _head_bytes = 0
+    _in_body = False
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Expect the head of a first request, if there is room for the connection at all."""
+        super().connection_made(transport)
+        if len(self.connections) > self.limits.connections:
+            transport.abort()
+        else:
+            self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Expect nothing more."""
+        self._expect_nothing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; until a head is complete, it may only be so long and take so long."""
+        if not self._in_body:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self.transport.is_closing() or self._is_answering():
+            return
+        # Also within a body whose answer is sent already: what nobody reads has to end some time.
+        self._expect_head()
+        if self._head_bytes > self.limits.head_bytes:
+            self.refuse(*self._too_long())
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        self._in_body = False
+
+    def on_headers_complete(self) -> None:
+        """A head is complete: answer it, or refuse it where it is too long or too many are here."""
+        self._expect_nothing()
+        self._in_body = True
+        received, self._head_bytes = self._head_bytes, 0
+        app = self.app
+        if received > self.limits.head_bytes and self._length_of_head() > self.limits.head_bytes:
+            self.app = _refusing(*self._too_long())
+        elif max(len(self.connections), len(self.tasks)) > self.limits.answered:
+            self.app = _refusing(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections are open.")
+        try:
+            super().on_headers_complete()
+        finally:
+            self.app = app
+
+    def on_message_complete(self) -> None:
+        """What comes next is the head of another request."""
+        super().on_message_complete()
+        self._in_body = False
+
+    def _length_of_head(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
+    def _too_long(self) -> tuple[HTTPStatus, str]:
+        limit = self.limits.head_bytes
+        if len(self.url) > limit:
+            return HTTPStatus.REQUEST_URI_TOO_LONG, f"The URL must be at most {limit} bytes."
+        detail = f"The request line and the headers must be at most {limit} bytes."
+        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail
+
+    def _expect_head(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(self.limits.head_seconds, self._head_is_late)
+
+    def _expect_nothing(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _head_is_late(self) -> None:
+        self._deadline = None
+        if self._in_body:
+            self.transport.close()
+            return
+        seconds = self.limits.head_seconds
+        detail = f"No complete request arrived within {seconds:.0f} seconds."
+        self.refuse(HTTPStatus.REQUEST_TIMEOUT, detail)
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn calls for bytes that are no HTTP; its message says no more than that."""
+        self.refuse(HTTPStatus.BAD_REQUEST, msg)
+
+    def cut_off(self) -> bool:
+        """End the connection, with an answer if none has begun; whether it was owed anything."""
+        if self._is_answering():
+            self.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "The server ends; ask again.")
+            self.cycle.disconnected = True
+            return True
+        unsent = self.transport.get_write_buffer_size() > 0
+        self.transport.abort()
+        return unsent
+
+    def refuse(self, status: HTTPStatus, detail: str) -> None:
+        """Answer with a problem, unless another answer has begun, and close the connection."""
+        if not self._is_answering() or not self.cycle.response_started:
+            body, headers = refusal(status, detail)
+            fields = [*self.server_state.default_headers, *headers]
+            lines = [b"%b: %b\r\n" % field for field in fields]
+            self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
+        self.transport.close()
+
+
+def bounded_by(limits: Limits) -> type[BoundedProtocol]:
+    """The protocol with these limits, which uvicorn makes one of for each connection."""
+    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits})
+
+
+def _refusing(status: HTTPStatus, detail: str) -> ASGIApp:
+    async def app(_: Scope, __: Receive, send: Send) -> None:
+        body, headers = refusal(status, detail)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
