@@ -79,8 +79,9 @@ def run(quick: bool, folder: Path, stores: Mapping[int, Filled]) -> Sequence[Bar
         ],
     )
     at, wide_at = f"{largest.samples:,}", [*named][-1]
+    weight = [Bar(f"bytes a sample, {at} samples", _bytes(largest), MAX_BYTES)]
     return [
-        Bar(f"bytes a sample, {at} samples", _bytes(largest), MAX_BYTES),
+        *([] if quick else weight),
         Bar(
             f"append, last tenth of {at} / first tenth",
             largest.parts[-1].wall / largest.parts[0].wall,

@@ -36,7 +36,7 @@ _STARTS: Mapping[str, Start] = {
     PROMETHEUS: prometheus,
 }
 _QUICK = {DUCKDB: 10_000_000, POSTGRES: 1_000_000, ROWS: 1_000_000, VICTORIA: 100_000}
-_FULL = {DUCKDB: CLAIMED_AT, POSTGRES: 10_000_000, ROWS: 10_000_000, VICTORIA: 1_000_000}
+_FULL = {DUCKDB: CLAIMED_AT, POSTGRES: 10_000_000, ROWS: 1_000_000, VICTORIA: 1_000_000}
 
 
 class Contest(NamedTuple):
@@ -78,23 +78,16 @@ def run(quick: bool, stores: Mapping[int, Filled]) -> Sequence[Bar]:
             for contest in contests
         ],
     )
-    return _bars(contests, max(stores))
+    return list(_bars(contests))
 
 
-def _bars(contests: Sequence[Contest], samples: int) -> Sequence[Bar]:
-    duckdb = [c for c in contests if c.peer == DUCKDB and c.samples == samples]
-    return [
-        *(Bar(f"24 h of {c.samples:,} samples", c.ours, MAX_MS, unit=" ms") for c in duckdb),
-        *(
-            Bar(
-                f"24 h of {c.samples:,} samples / DuckDB",
-                c.ratio,
-                MIN_OF_DUCKDB,
-                at_least=True,
-            )
-            for c in duckdb
-        ),
-    ]
+def _bars(contests: Sequence[Contest]) -> Iterator[Bar]:
+    """What is claimed of 100 M samples, where there were so many."""
+    for contest in contests:
+        if contest.peer == DUCKDB and contest.samples == CLAIMED_AT:
+            asked = f"24 h of {contest.samples:,} samples"
+            yield Bar(asked, contest.ours, MAX_MS, unit=" ms")
+            yield Bar(f"{asked} / DuckDB", contest.ratio, MIN_OF_DUCKDB, at_least=True)
 
 
 def _contests(name: str, stores: Sequence[Filled], rounds: int) -> Iterator[Contest]:

@@ -114,7 +114,7 @@ async def last_day(board: Opsboard) -> MetricsSnapshot:
 
 async def fill(folder: Path, traffic: Traffic) -> Filled:
     """A new store with this traffic: recorded, folded and saved as it comes."""
-    folder.mkdir()
+    await asyncio.to_thread(folder.mkdir)
     path, clock = folder / "ops.db", TrafficClock(traffic.start_ms)
     watch, parts, recorded = Stopwatch(), list[Cost](), 0
     async with open_board(path, clock) as board:

@@ -21,7 +21,7 @@ Row: TypeAlias = tuple[str, str, str, int, int, int]
 class Latencies(NamedTuple):
     """Of one series: how many requests, and quantiles of their latencies in ms."""
 
-    count: int
+    requests: int
     p50: float
     p95: float
     p99: float
@@ -66,7 +66,7 @@ def rows_of(batch: SampleBatch) -> Iterator[Row]:
 
 
 def answer_of(snapshot: MetricsSnapshot) -> Answer:
-    """opsboard's answer in the peers' form."""
+    """The snapshot in the peers' form."""
     return {
         SeriesKey(row.service, row.route, row.method, row.status_code): Latencies(
             row.count, row.p50_ms, row.p95_ms, row.p99_ms
@@ -77,10 +77,10 @@ def answer_of(snapshot: MetricsSnapshot) -> Answer:
 
 def check_agreement(name: str, ours: Answer, theirs: Answer) -> None:
     """Raises unless both counted the same, and large series' quantiles lie close together."""
-    counts = [{key: row.count for key, row in answer.items()} for answer in (ours, theirs)]
+    counts = [{key: row.requests for key, row in answer.items()} for answer in (ours, theirs)]
     if counts[0] != counts[1]:
         raise RuntimeError(f"{name} counted other requests than opsboard")
     for key, row in ours.items():
         pairs = zip(row[1:], theirs[key][1:], strict=True)
-        if row.count >= ENOUGH and any(abs(a / b - 1) > MAX_DIFFERENCE for a, b in pairs):
+        if row.requests >= ENOUGH and any(abs(a / b - 1) > MAX_DIFFERENCE for a, b in pairs):
             raise RuntimeError(f"{name} has {theirs[key]} for {key}, opsboard has {row}")

@@ -181,7 +181,8 @@ def _labels(key: Sequence[Any]) -> dict[str, str]:
 
 
 def _key(metric: Mapping[str, str]) -> SeriesKey:
-    return SeriesKey(*(metric[name] for name in _LABELS[:3]), int(metric["status_code"]))
+    service, route, method, status_code = (metric[name] for name in _LABELS)
+    return SeriesKey(service, route, method, int(status_code))
 
 
 def _latencies(row: Sequence[float]) -> Latencies:
