@@ -7,7 +7,7 @@ from statistics import median
 
 from opsboard.domain.instant import NS_PER_MS, format_instant
 
-from .engine_store import Filled, fill, last_day, open_board, run_async
+from .engine_store import Cost, Filled, fill, last_day, open_board, run_async
 from .processes import Server, opsboard_server
 from .report import Bar, print_table, progress
 from .traffic import DAY_MS, END_MS, Traffic
@@ -43,14 +43,14 @@ def run(quick: bool, folder: Path, stores: Mapping[int, Filled]) -> Sequence[Bar
     named[f"{wide.samples:,}, 20,000 series"] = wide
     largest = stores[max(stores)]
     print_table(
-        "A store as it grows: what a tenth of the appends costs, and what it weighs",
-        ["samples", "samples/s", "CPU ns, first tenth", "last tenth", "bytes a sample"],
+        "A store as it grows: ns a sample in the first and last tenth of the appends, and weight",
+        ["samples", "samples/s", "first", "last", "first, CPU", "last, CPU", "bytes a sample"],
         [
             [
                 name,
                 f"{store.rate:,.0f}",
-                f"{_cpu_ns(store, 0):.0f}",
-                f"{_cpu_ns(store, -1):.0f}",
+                *(f"{_ns(store, part).wall:.0f}" for part in (0, -1)),
+                *(f"{_ns(store, part).cpu:.0f}" for part in (0, -1)),
                 f"{_bytes(store):.2f}",
             ]
             for name, store in named.items()
@@ -93,8 +93,10 @@ def run(quick: bool, folder: Path, stores: Mapping[int, Filled]) -> Sequence[Bar
     ]
 
 
-def _cpu_ns(store: Filled, part: int) -> float:
-    return store.parts[part].cpu * 1e9 / (store.samples / len(store.parts))
+def _ns(store: Filled, part: int) -> Cost:
+    """What a sample of this tenth cost, in ns."""
+    cost, samples = store.parts[part], store.samples / len(store.parts)
+    return Cost(cost.wall * 1e9 / samples, cost.cpu * 1e9 / samples)
 
 
 def _bytes(store: Filled) -> float:
