@@ -14,7 +14,7 @@ import numpy as np
 from ..domain.entry import IdempotencyKey, Stream
 from ..domain.event import DEFAULT_SERVICE, OperationalEvent, RecordedEvent
 from ..domain.instant import NS_PER_MS
-from ..domain.interning import InternedSeries
+from ..domain.interning import InternedSeries, distinct
 from ..domain.sample import Ints, SampleBatch, SeriesKey
 from ..domain.validation import InvalidInput
 from .cardinality import SeriesLimit
@@ -170,9 +170,9 @@ class SampleRecorder:
         """The number of each sample's series; each distinct series is looked up once."""
         methods, status_codes = len(batch.methods), len(batch.status_codes)
         code = (batch.endpoint * methods + batch.method) * status_codes + batch.status
-        distinct, place = np.unique(code, return_inverse=True)
+        codes, place = distinct(code)
         numbers = []
-        for each in distinct.tolist():
+        for each in codes.tolist():
             endpoint = batch.endpoints[each // status_codes // methods]
             method = batch.methods[each // status_codes % methods]
             status_code = batch.status_codes[each % status_codes]
