@@ -127,7 +127,9 @@ class SampleRecorder:
     def series(self, key: SeriesKey) -> int:
         """See `SampleSink.series`; past the limit, the number of the route `(other)`."""
         known = self._interned.find(key)
-        return self._interned.number(self._series_limit.admit(key)) if known is None else known
+        if known is None:
+            known = self._interned.number(self._series_limit.admit(key.in_unicode()))
+        return known
 
     def observe(self, series: int, latency_ns: int, ended_at: int) -> None:
         """Take one sample; it is in the journal within about a second."""
