@@ -33,7 +33,7 @@ class SeriesKey(NamedTuple):
     status_code: int
 
     def in_unicode(self) -> "SeriesKey":
-        """The key with every lone surrogate, which nothing can store, written as `\\udcff`."""
+        r"""The key with every lone surrogate, which nothing can store, written as `\udcff`."""
         service, route, method = (
             text.encode(errors="backslashreplace").decode() for text in self[:3]
         )
