@@ -1,10 +1,10 @@
 """Proof that the journal is whole and that the read models are what it folds to."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
-from ..domain.entry import Stream, UnreadableEntry
+from ..domain.entry import Head, Recorded, Stream, UnreadableEntry
 from ..domain.event import OperationalEvent, RecordedEvent
-from .ports import Store
+from .ports import Journal, Store
 from .readable import readable
 from .verify_rollups import verify_rollups
 
@@ -26,30 +26,32 @@ async def verify(store: Store) -> AsyncIterator[str]:
 
 
 async def _verify_chain(store: Store, stream: Stream) -> AsyncIterator[str]:
+    """Each fault of a chain; what retention removes meanwhile is none."""
     journal = store.journal
-    cut = await journal.cut(stream)
-    number, previous_hash = cut.number, cut.hash
-    head = await journal.head(stream)
-    async for page in journal.read(stream, after=number, until=head.number):
+    before, head = await journal.cut(stream), await journal.head(stream)
+    async for page in journal.read(stream, before.number, head.number):
         for recorded in page:
-            if recorded.number != number + 1 and (cut := await journal.cut(stream)).number > number:
-                # Retention went on meanwhile, so the chain starts later.
-                number, previous_hash = cut.number, cut.hash
-                if recorded.number <= number:
-                    continue
-            if recorded.number != number + 1:
-                yield f"{stream}: entry {number + 1} is missing; the next one is {recorded.number}"
-            elif not recorded.follows(previous_hash):
-                yield f"{stream} {recorded.number}: the hash does not follow from the entry before"
-            try:
-                journal.decode(recorded)
-            except UnreadableEntry as error:
-                yield f"{stream} {recorded.number}: {error}"
-            number, previous_hash = recorded.number, recorded.hash
-    if number < head.number <= (await journal.cut(stream)).number:
-        return
-    if (number, previous_hash) != (head.number, head.hash):
-        yield f"{stream}: the head says entry {head.number}, the last one found is {number}"
+            if recorded.number != before.number + 1:
+                before = max(before, await journal.cut(stream), key=lambda place: place.number)
+            if recorded.number > before.number:
+                for fault in _faults(journal, before, recorded):
+                    yield f"{stream}{fault}"
+                before = Head(recorded.number, recorded.hash)
+    before = max(before, await journal.cut(stream), key=lambda place: place.number)
+    if before.number < head.number or (before.number == head.number and before.hash != head.hash):
+        yield f"{stream}: the head says entry {head.number}, the last one found is {before.number}"
+
+
+def _faults(journal: Journal, before: Head, recorded: Recorded) -> Iterator[str]:
+    """What is wrong with an entry that comes after that one."""
+    if recorded.number != before.number + 1:
+        yield f": entry {before.number + 1} is missing; the next one is {recorded.number}"
+    elif not recorded.follows(before.hash):
+        yield f" {recorded.number}: the hash does not follow from the entry before"
+    try:
+        journal.decode(recorded)
+    except UnreadableEntry as error:
+        yield f" {recorded.number}: {error}"
 
 
 async def _verify_index(store: Store) -> AsyncIterator[str]:
@@ -65,7 +67,7 @@ async def _verify_index(store: Store) -> AsyncIterator[str]:
 
 
 async def _index_fault(store: Store, after: int) -> str | None:
-    """The first event after this one that is in the index and the journal, but not alike in both."""
+    """The first event after this one that is not alike in the index and the journal."""
     checkpoint = await store.event_index.checkpoint()
     indexed = store.event_index.indexed(after, checkpoint)
     async for page in store.journal.read(Stream.EVENTS, after, checkpoint):
