@@ -41,7 +41,12 @@ class Retainer:
             await asyncio.sleep(EVERY_SECONDS)
 
     async def remove_due(self) -> int:
-        """Remove everything that is due now; how many entries and rollups that were."""
+        """Remove everything that is due now; how many entries and rollups that were.
+
+        What is pending is saved before, so that no minute goes of which it is a part.
+        """
+        await self._projection.catch_up()
+        await self._projection.save()
         removed = 0
         for step in (self._samples_step, self._events_step, self._rollups_step):
             while count := await step():
