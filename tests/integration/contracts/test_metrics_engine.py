@@ -334,3 +334,27 @@ async def test_rebuilding_keeps_the_hours_that_late_samples_share_with_expired_m
     await a_while_later(30 * DAY_NS)
     await engine.ask()
     await engine.verify()
+
+
+async def test_after_a_crash_and_a_long_stop_nothing_expires_that_is_not_rolled_up_yet(
+    engine: Engine,
+) -> None:
+    """The last entries were never saved, and share an hour with minutes that are due by now."""
+    engine.retention = Retention(raw=DAY_NS, minutes=2 * DAY_NS, hours=20 * DAY_NS, events=None)
+    await engine.reopen()
+    await engine.record(at(9))
+    await engine.save()
+    engine.clock.advance(3 * HOUR_NS)
+    await engine.save()
+    await engine.record(at(9.5))
+    engine.clock.advance(5 * DAY_NS)
+    await engine.reopen()
+    await engine.board.retainer.remove_due()
+    await engine.save()
+    await engine.ask()
+    await engine.verify()
+    async for _ in rebuild(engine.board.store, engine.clock):
+        pass
+    await engine.reopen()
+    await engine.ask()
+    await engine.verify()
