@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 from opsboard.application.errors import OpsboardError
-from opsboard.application.ports import Appended, Journal
+from opsboard.application.ports import Appended, Journal, SampleSink
 from opsboard.domain.entry import Entry, Head, IdempotencyKey, Recorded, Stream
 from opsboard.domain.sample import RequestSample, SeriesKey
 
@@ -75,8 +75,26 @@ class FailingJournal:
     async def head(self, stream: Stream) -> Head:
         return await self.journal.head(stream)
 
+    async def cut(self, stream: Stream) -> Head:
+        return await self.journal.cut(stream)
+
+    async def trim(self, stream: Stream, upto: int) -> None:
+        await self.journal.trim(stream, upto)
+
+    async def number_at(self, stream: Stream, moment: int) -> int:
+        return await self.journal.number_at(stream, moment)
+
+    async def size(self, stream: Stream) -> tuple[int, int]:
+        return await self.journal.size(stream)
+
+    def decode(self, recorded: Recorded) -> Entry:
+        return self.journal.decode(recorded)
+
     async def restore(self, entries: Sequence[Recorded]) -> None:
         await self.journal.restore(entries)
+
+    async def restore_cut(self, stream: Stream, cut: Head) -> None:
+        await self.journal.restore_cut(stream, cut)
 
 
 def sample(
@@ -89,6 +107,12 @@ def sample(
     ended_at: int = START_NS,
 ) -> RequestSample:
     return RequestSample(SeriesKey(service, route, method, status), int(ms * 1e6), ended_at)
+
+
+def observe(sink: SampleSink, *samples: RequestSample) -> None:
+    """Hand the samples to a sink as the middleware does."""
+    for each in samples:
+        sink.observe(sink.series(each.series), each.latency_ns, each.ended_at)
 
 
 async def entries(journal: Journal, stream: Stream, after: int = 0) -> list[Recorded]:

@@ -1,20 +1,29 @@
 """The use cases of one store, running: what the routes, the shell and in-process callers share."""
 
 import asyncio
+import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
+from ..domain.entry import IdempotencyKey
 from ..domain.event import DEFAULT_SERVICE, RecordedEvent
 from ..domain.metrics import MetricsSnapshot
-from ..domain.sample import RequestSample
+from ..domain.retention import DEFAULT_RETENTION, Retention
+from ..domain.sample import RequestSample, SampleBatch, SeriesKey
+from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
 from .errors import OpsboardError
 from .health import HealthChecks
 from .ports import Clock, Ids, Store
-from .project import EventProjection, MetricsProjection
-from .query import EventQueries, MetricsQueries
+from .project_events import EventProjection
+from .project_samples import SampleProjection
+from .query_catalogue import CatalogueQueries
+from .query_events import EventQueries
+from .query_metrics import MetricsQueries
+from .query_series import SeriesQueries
 from .record import EventRecorder, SampleRecorder
+from .retain import Retainer
 
 RETRY_SECONDS = 1.0
 
@@ -28,19 +37,41 @@ class Opsboard:
     background work; at the end it flushes the samples, saves the folds and closes the store.
     """
 
-    def __init__(self, store: Store, clock: Clock, ids: Ids) -> None:
-        """Work on `store`, which is opened with the context."""
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        *,
+        retention: Retention = DEFAULT_RETENTION,
+        max_series: int = DEFAULT_MAX_SERIES,
+    ) -> None:
+        """Work on `store`, which is opened with the context.
+
+        A service may have `max_series` series; more count as the route `(other)`.
+        """
         self.store = store
+        self.series_limit = SeriesLimit(max_series, self._say_series_exceeded)
         self.recorder = EventRecorder(store.journal, clock)
-        self.samples = SampleRecorder(store.journal, ids)
-        metrics = MetricsProjection(store.journal, store.folds)
-        self.projections: dict[str, MetricsProjection | EventProjection] = {
-            "request_metrics": metrics,
+        self.samples = SampleRecorder(
+            store.journal, clock, ids, self.series_limit, max_behind=retention.raw
+        )
+        self.rollups = SampleProjection(store.journal, store.rollups, clock)
+        self.projections: dict[str, SampleProjection | EventProjection] = {
+            "rollups": self.rollups,
             "event_index": EventProjection(store.journal, store.event_index),
         }
         self.event_queries = EventQueries(store.event_index)
-        self.metrics_queries = MetricsQueries(store.journal, self.samples, metrics, clock)
-        self.health = HealthChecks(store, self.projections, self.samples, clock)
+        self.metrics_queries = MetricsQueries(
+            store.journal, self.samples, self.rollups, store.rollups, clock
+        )
+        self.series_queries = SeriesQueries(
+            self.metrics_queries, store.journal, store.rollups, clock
+        )
+        self.catalogue = CatalogueQueries(self.metrics_queries)
+        self.health = HealthChecks(store, self.projections, self.samples, self.series_limit, clock)
+        self.retainer = Retainer(store, self.rollups, retention, clock)
+        self._said: set[asyncio.Task[RecordedEvent]] = set()
 
     async def __aenter__(self) -> Self:
         """Open the store and start the background work. Raises `StoreUnusable`."""
@@ -57,7 +88,13 @@ class Opsboard:
         async with self.store.opened():
             for projection in self.projections.values():
                 await projection.start()
-            work = [self.samples.run, *(p.run for p in self.projections.values())]
+            for seen in self.rollups.series.seen:
+                self.series_limit.learn(seen.key)
+            work = [
+                self.samples.run,
+                *(p.run for p in self.projections.values()),
+                self.retainer.run,
+            ]
             tasks = [asyncio.create_task(_persist(job)) for job in work]
             try:
                 yield
@@ -71,16 +108,46 @@ class Opsboard:
         """Leave nothing behind that could still be written."""
         try:
             await self.samples.flush()
+            await asyncio.gather(*self._said, return_exceptions=True)
             for projection in self.projections.values():
                 await projection.catch_up()
                 await projection.save()
         except OpsboardError as error:
             _log.error("at the end, not everything could be written: %s", error)
 
+    def series(self, key: SeriesKey) -> int:
+        """A number for a series, to observe it by; in this, a board is a `SampleSink`."""
+        return self.samples.series(key)
+
     @property
-    def observe(self) -> Callable[[RequestSample], None]:
-        """Take one request sample; never fails, never waits."""
+    def observe(self) -> Callable[[int, int, int], None]:
+        """Take one sample: its series' number, latency and end in ns; never fails, never waits."""
         return self.samples.observe
+
+    async def record_samples(
+        self, samples: Sequence[RequestSample] | SampleBatch, key: IdempotencyKey | None = None
+    ) -> int:
+        """Record samples, all or none, and give their number, once they are durable.
+
+        Raises `InvalidInput` naming the first bad rows, `IdempotencyClash`, `Overloaded`,
+        `StoreUnavailable`.
+        """
+        batch = samples if isinstance(samples, SampleBatch) else SampleBatch.of(samples)
+        return await self.samples.record(batch, key)
+
+    def _say_series_exceeded(self, service: str) -> None:
+        """Record, once a day, that a service has more series than it may."""
+        said = asyncio.ensure_future(
+            self.record_event(
+                f"{service} has {self.series_limit.limit} series: more count as the route (other)",
+                level="WARN",
+                service=service,
+                meta={"max_series": self.series_limit.limit},
+                key=f"series-limit {hashlib.sha256(service.encode()).hexdigest()}",
+            )
+        )
+        self._said.add(said)
+        said.add_done_callback(self._said.discard)
 
     async def record_event(
         self,
@@ -107,8 +174,8 @@ class Opsboard:
 
         Raises `InvalidInput`, `StoreUnavailable`.
         """
-        wanted, moment = self.metrics_queries.select(as_of=as_of, **selection)
-        return await self.metrics_queries.snapshot(wanted, moment)
+        question = self.metrics_queries.question(as_of=as_of, **selection)
+        return await self.metrics_queries.snapshot(question)
 
 
 async def _persist(job: Callable[[], Awaitable[None]]) -> None:

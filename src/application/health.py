@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from .cardinality import SeriesLimit
 from .errors import OpsboardError
 from .ports import Clock, Store
-from .project import EventProjection, MetricsProjection
+from .project_events import EventProjection
+from .project_samples import SampleProjection
 from .record import SampleRecorder
 
 CHECK_LIFETIME_NS = 1_000_000_000
@@ -30,14 +32,16 @@ class HealthChecks:
     def __init__(
         self,
         store: Store,
-        projections: Mapping[str, MetricsProjection | EventProjection],
+        projections: Mapping[str, SampleProjection | EventProjection],
         samples: SampleRecorder,
+        series_limit: SeriesLimit,
         clock: Clock,
     ) -> None:
-        """Check `store`, how far each projection is behind, and what `samples` had to drop."""
+        """Check `store`, how far projections are behind, and what was dropped or merged."""
         self._store = store
         self._projections = projections
         self._samples = samples
+        self._series_limit = series_limit
         self._clock = clock
         self._checking = asyncio.Lock()
         self._checked_at: int | None = None
@@ -66,9 +70,18 @@ class HealthChecks:
             checks[name] = await self._check_projection(projection)
         dropped = self._samples.dropped
         checks["samples"] = Check(True, f"{dropped} dropped since the start")
+        checks["series"] = self._check_series()
         return checks
 
-    async def _check_projection(self, projection: MetricsProjection | EventProjection) -> Check:
+    def _check_series(self) -> Check:
+        """Not a reason to take the server out of service, so it holds either way."""
+        limit = self._series_limit
+        if not limit.refused:
+            return Check(True, f"no service has more than {limit.limit}")
+        said = ", ".join(sorted(limit.refused))
+        return Check(True, f"more than {limit.limit} in {said}: the rest count as (other)")
+
+    async def _check_projection(self, projection: SampleProjection | EventProjection) -> Check:
         try:
             lag = await projection.lag()
         except OpsboardError as error:

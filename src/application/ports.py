@@ -1,15 +1,19 @@
 """What the use cases need of the outside: small Protocols, one contract suite each."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from ..domain.entry import Entry, Head, IdempotencyKey, Recorded, Stream
 from ..domain.event import EventFilter, RecordedEvent
-from ..domain.sample import RequestSample
+from ..domain.rollup import Rollups
+from ..domain.sample import SeriesKey
+from ..domain.series import SeriesSeen
 from ..domain.summary import EventSummary
+from ..domain.tier import Tier, Window
 
 KEY_LIFETIME_NS = 24 * 3600 * 1_000_000_000
 
@@ -69,11 +73,38 @@ class Journal(Protocol):
         """The end of the stream."""
         ...
 
+    async def cut(self, stream: Stream) -> Head:
+        """The last entry that was removed: the chain of those that are left starts from it."""
+        ...
+
+    async def trim(self, stream: Stream, upto: int) -> None:
+        """Remove the entries up to and with this number, and keep the number and hash of the last.
+
+        Nothing is removed where the cut lies there already, or `upto` is past the head.
+        """
+        ...
+
+    async def number_at(self, stream: Stream, moment: int) -> int:
+        """The number of the last entry recorded at or before a moment (ns); at least the cut's."""
+        ...
+
+    async def size(self, stream: Stream) -> tuple[int, int]:
+        """How many entries the stream holds, and how many bytes their payloads have."""
+        ...
+
+    def decode(self, recorded: Recorded) -> Entry:
+        """The entry in a place. Raises `UnreadableEntry`."""
+        ...
+
     async def restore(self, entries: Sequence[Recorded]) -> None:
         """Append entries of one stream exactly as another journal gave them.
 
         Raises `BrokenChain` unless they follow the head, number by number and hash by hash.
         """
+        ...
+
+    async def restore_cut(self, stream: Stream, cut: Head) -> None:
+        """Start an empty stream at another journal's cut. Raises `BrokenChain` where it is not."""
         ...
 
 
@@ -91,8 +122,12 @@ class EventIndex(Protocol):
         """Index these events and move the checkpoint, as one, if it still is `expected`."""
         ...
 
+    async def trim(self, upto: int) -> None:
+        """Forget the events up to this id."""
+        ...
+
     async def clear(self) -> None:
-        """Forget the index, which is rebuilt from the journal."""
+        """Forget the index, to index the entries that the journal still has."""
         ...
 
     async def search(
@@ -109,8 +144,8 @@ class EventIndex(Protocol):
         """How many events of each kind the filter wants."""
         ...
 
-    def indexed(self) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
-        """All that is in the index, in order, each with the words that it is found by."""
+    def indexed(self, after: int, until: int) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
+        """What the index has of ids in (after, until], each with the words that it is found by."""
         ...
 
     async def faults(self) -> list[str]:
@@ -118,26 +153,128 @@ class EventIndex(Protocol):
         ...
 
 
-class SavedFold(msgspec.Struct, frozen=True):
-    """A fold's state after the entry numbered `checkpoint`."""
+class StoredRollup(msgspec.Struct, frozen=True):
+    """What was rolled up of one minute, hour or day: its start, and its first and last sample.
+
+    Times are ms since 1970.
+    """
+
+    tier: Tier
+    start_ms: int
+    first_ms: int
+    last_ms: int
+    rollups: Rollups
+
+
+class RollupState(msgspec.Struct, frozen=True):
+    """Where a rollup store stands after the entry numbered `checkpoint`.
+
+    `total` is of all samples ever folded, `expired` of those whose rollups retention removed.
+    It is None where it has to be summed up anew. Entries up to `settled_upto` count in the rollups
+    and are needed no more. `unclosed` are the hours and days that have finer rollups, and none of
+    their own yet.
+    """
+
+    checkpoint: int = 0
+    settled_upto: int = 0
+    total: Rollups | None = None
+    expired: Rollups = Rollups.none()
+    series: Sequence[SeriesSeen] = ()
+    unclosed: Sequence[tuple[Tier, int]] = ()
+
+
+class RollupChange(msgspec.Struct, frozen=True):
+    """What folding the entries up to `checkpoint` changes.
+
+    `rollups` are stored in the place of those that had the same tier and start; `settled` are kept
+    as by `RollupStore.settle`. `minutes` says in which minutes (their starts in ms) each of the
+    new entries has samples: (minute, number).
+    """
 
     checkpoint: int
-    state: bytes
+    total: Rollups
+    series: Sequence[SeriesSeen]
+    rollups: Sequence[StoredRollup]
+    settled: Sequence[StoredRollup] = ()
+    minutes: Sequence[tuple[int, int]] = ()
 
 
-class FoldStore(Protocol):
-    """Where folds keep their state between two runs."""
+class Coverage(msgspec.Struct, frozen=True):
+    """What a rollup store has for a window: rollups that lie within it and do not overlap.
 
-    async def load(self, name: str) -> SavedFold | None:
-        """What was saved last under this name."""
+    `partial` are the minutes (starts in ms) that lie within it only in part, or hold entries past
+    the number asked for: they are to be folded from `entries`, the numbers of those that have
+    samples in them. `rollups` may be taken once, and are unpacked as they are.
+    """
+
+    checkpoint: int
+    rollups: Iterable[StoredRollup]
+    partial: Sequence[int]
+    entries: Sequence[int]
+
+
+class RollupStore(Protocol):
+    """The read model of the samples stream. Every method raises `StoreUnavailable`.
+
+    A rollup that is damaged raises it too, by name: a wrong number is worse than none.
+    """
+
+    async def load(self) -> RollupState:
+        """Where it stands."""
         ...
 
-    async def save(self, name: str, saved: SavedFold, expected: int) -> bool:
-        """Save state and checkpoint as one, if the checkpoint still is `expected` (0: none)."""
+    async def save(self, change: RollupChange, expected: int) -> bool:
+        """Save everything as one, if the checkpoint still is `expected`."""
         ...
 
-    async def drop(self, name: str) -> None:
-        """Forget what was saved."""
+    async def covering(
+        self, window: Window, tiers: Sequence[Tier], upto: int | None = None
+    ) -> Coverage:
+        """What there is for a window, of these tiers, the coarsest first.
+
+        With `upto`, only of entries up to that number.
+        """
+        ...
+
+    async def stored(self, tier: Tier, starts: Sequence[int]) -> list[StoredRollup]:
+        """The rollups of a tier with these starts, where they exist."""
+        ...
+
+    async def starts(self, tier: Tier) -> list[int]:
+        """The start of each rollup of a tier, in ms, ascending."""
+        ...
+
+    async def entries_in(self, minutes: Sequence[int]) -> list[tuple[int, int]]:
+        """Minute and number of each entry that has samples in these minutes, both ascending."""
+        ...
+
+    async def settled(self, minutes: Sequence[int]) -> list[StoredRollup]:
+        """What settled entries put into these minutes, where unsettled ones have samples too."""
+        ...
+
+    async def settle(
+        self, upto: int, entries: Sequence[tuple[int, int]], settled: Sequence[StoredRollup]
+    ) -> None:
+        """Need the entries up to this number no more.
+
+        `entries` are their minutes and numbers, which are forgotten; `settled` is what they and
+        those before them put into minutes that later entries share.
+        """
+        ...
+
+    async def expire(self, tier: Tier, before_ms: int, limit: int) -> int:
+        """Remove at most `limit` rollups that start before a moment; how many were.
+
+        Days, the last tier, are counted in `expired`, so that totals never fall.
+        """
+        ...
+
+    async def clear(self) -> None:
+        """Forget all that unsettled entries bring back, so that folding starts from these."""
+        ...
+
+    async def size(self) -> Mapping[str, tuple[int, int]]:
+        """For each tier by name: how many rollups there are, and how many bytes they take."""
         ...
 
 
@@ -155,12 +292,23 @@ class Store(Protocol):
         ...
 
     @property
-    def folds(self) -> FoldStore:
-        """The saved folds."""
+    def rollups(self) -> RollupStore:
+        """The read model of samples."""
         ...
 
     def opened(self) -> AbstractAsyncContextManager["Store"]:
         """Open the store for as long as the context lasts. Raises `StoreUnusable`."""
+        ...
+
+    async def backup(self, path: Path) -> None:
+        """Copy the store as it is at one moment into a new file, while it is written.
+
+        Raises `StoreUnavailable`, and leaves no file, where that can not be done.
+        """
+        ...
+
+    def compact(self) -> AsyncIterator[tuple[int, int]]:
+        """Give free space back in steps; how much of how much there is was given back, in bytes."""
         ...
 
     async def check_writable(self) -> None:
@@ -171,6 +319,10 @@ class Store(Protocol):
 class SampleSink(Protocol):
     """What the latency middleware hands its samples to; never fails, never waits."""
 
-    def observe(self, sample: RequestSample) -> None:
-        """Take one sample."""
+    def series(self, key: SeriesKey) -> int:
+        """A number for a series, to observe it by."""
+        ...
+
+    def observe(self, series: int, latency_ns: int, ended_at: int) -> None:
+        """Take one sample: its series' number, latency in ns, and end in ns since 1970."""
         ...

@@ -3,18 +3,24 @@
 import asyncio
 import hashlib
 import logging
+from array import array
 from collections import deque
 from contextlib import suppress
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from ..domain.entry import IdempotencyKey, Stream
 from ..domain.event import DEFAULT_SERVICE, OperationalEvent, RecordedEvent
-from ..domain.sample import RequestSample, SampleBatch
+from ..domain.instant import NS_PER_MS
+from ..domain.interning import InternedSeries
+from ..domain.sample import Ints, SampleBatch, SeriesKey
 from ..domain.validation import InvalidInput
+from .cardinality import SeriesLimit
 from .errors import OpsboardError, Overloaded, StoreUnavailable
 from .ports import Clock, Ids, Journal
+from .readable import readable
 
 FLUSH_EVERY_SECONDS = 1.0
 MAX_BATCH = 4_096
@@ -63,9 +69,8 @@ class EventRecorder:
         if not appended.replayed:
             return RecordedEvent(number, event)
         async for page in self._journal.read(Stream.EVENTS, number - 1, number):
-            entry = page[0].entry
-            if isinstance(entry, OperationalEvent):
-                return RecordedEvent(number, entry)
+            for found in readable(self._journal, page, OperationalEvent):
+                return RecordedEvent(*found)
         raise StoreUnavailable(f"event {number} can not be read back")
 
 
@@ -86,48 +91,119 @@ def _fingerprint(event: OperationalEvent) -> bytes:
 class SampleRecorder:
     """Gathers samples and appends them in batches; the sink of the latency middleware.
 
-    `observe` only appends to a list. While the journal fails, batches wait and are tried again
-    under the key of their first try, so that none counts twice; past `limit` waiting samples, the
-    newest are dropped, and counted in `dropped`, as a batch is that can not be written at all.
+    `observe` only appends to three columns. While the journal fails, batches wait and are tried
+    again under the key of their first try, so that none counts twice; past `limit` waiting samples,
+    the newest are dropped, and counted in `dropped`, as a batch is that can not be written at all.
     """
 
-    def __init__(self, journal: Journal, ids: Ids, limit: int = MAX_WAITING_SAMPLES) -> None:
-        """Append to `journal`; keep at most about `limit` samples waiting."""
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        ids: Ids,
+        series_limit: SeriesLimit,
+        *,
+        limit: int = MAX_WAITING_SAMPLES,
+        max_behind: int | None = None,
+    ) -> None:
+        """Append to `journal`; keep at most about `limit` samples waiting.
+
+        No batch may hold a sample that ended more than `max_behind` ns ago.
+        """
+        self._max_behind = max_behind
         self._journal = journal
+        self._clock = clock
         self._ids = ids
+        self._series_limit = series_limit
         self._limit = limit
-        self._samples: list[RequestSample] = []
+        self._interned = InternedSeries()
+        self._numbers, self._latencies, self._ends = array("q"), array("q"), array("q")
         self._batches: deque[tuple[IdempotencyKey, SampleBatch]] = deque()
         self._waiting = 0
         self._flushing = asyncio.Lock()
         self._full = asyncio.Event()
         self.dropped = 0
 
-    def observe(self, sample: RequestSample) -> None:
+    def series(self, key: SeriesKey) -> int:
+        """See `SampleSink.series`; past the limit, the number of the route `(other)`."""
+        known = self._interned.find(key)
+        return self._interned.number(self._series_limit.admit(key)) if known is None else known
+
+    def observe(self, series: int, latency_ns: int, ended_at: int) -> None:
         """Take one sample; it is in the journal within about a second."""
-        samples = self._samples
-        samples.append(sample)
-        if len(samples) >= MAX_BATCH:
+        numbers = self._numbers
+        numbers.append(series)
+        self._latencies.append(latency_ns)
+        self._ends.append(ended_at)
+        if len(numbers) >= MAX_BATCH:
             self._cut_batch()
+
+    async def record(self, batch: SampleBatch, key: IdempotencyKey | None = None) -> int:
+        """Record a batch, all or nothing; how many samples it had, once they are durable.
+
+        With a key that was used within 24 hours for the same thing, nothing is recorded. Raises
+        `InvalidInput` naming the first bad rows, `IdempotencyClash`, `Overloaded`,
+        `StoreUnavailable`.
+        """
+        now = self._clock.now()
+        oldest = 0 if self._max_behind is None else max(0, now - self._max_behind)
+        violations = batch.violations(now // NS_PER_MS, oldest // NS_PER_MS)
+        if violations:
+            raise InvalidInput(violations)
+        if len(batch):
+            await self._journal.append(Stream.SAMPLES, self._entries_of(batch), key)
+        return len(batch)
+
+    def _entries_of(self, batch: SampleBatch) -> list[SampleBatch]:
+        """The batch in parts of at most `MAX_BATCH`, within the limit of series."""
+        numbers = self._numbers_of(batch)
+        return [
+            self._interned.batch(
+                numbers[start : start + MAX_BATCH],
+                batch.latency_ns[start : start + MAX_BATCH],
+                batch.ended_at_ms[start : start + MAX_BATCH],
+            )
+            for start in range(0, len(batch), MAX_BATCH)
+        ]
+
+    def _numbers_of(self, batch: SampleBatch) -> Ints:
+        """The number of each sample's series; each distinct series is looked up once."""
+        methods, status_codes = len(batch.methods), len(batch.status_codes)
+        code = (batch.endpoint * methods + batch.method) * status_codes + batch.status
+        distinct, place = np.unique(code, return_inverse=True)
+        numbers = []
+        for each in distinct.tolist():
+            endpoint = batch.endpoints[each // status_codes // methods]
+            method = batch.methods[each // status_codes % methods]
+            status_code = batch.status_codes[each % status_codes]
+            key = SeriesKey(endpoint.service, endpoint.route, method, status_code)
+            numbers.append(self.series(key))
+        return np.array(numbers, np.int64)[place]
 
     @property
     def unwritten(self) -> int:
         """How many samples are not in the journal yet."""
-        return self._waiting + len(self._samples)
+        return self._waiting + len(self._numbers)
 
     def _cut_batch(self) -> None:
-        samples, self._samples = self._samples, []
-        if self._waiting + len(samples) > self._limit:
-            self._drop(len(samples), "the journal takes none, and too many wait")
+        columns = [
+            np.frombuffer(column, np.int64)
+            for column in (self._numbers, self._latencies, self._ends)
+        ]
+        self._numbers, self._latencies, self._ends = array("q"), array("q"), array("q")
+        numbers, latency_ns, ended_at = columns
+        if self._waiting + len(numbers) > self._limit:
+            self._drop(len(numbers), "the journal takes none, and too many wait")
             return
         name = self._ids.new()
-        self._waiting += len(samples)
-        self._batches.append((IdempotencyKey(name, name.encode()), SampleBatch.of(samples)))
+        batch = self._interned.batch(numbers, latency_ns, ended_at // NS_PER_MS)
+        self._waiting += len(batch)
+        self._batches.append((IdempotencyKey(name, name.encode()), batch))
         self._full.set()
 
     async def flush(self) -> None:
         """Append all that was observed before the call. Raises `StoreUnavailable`, `Overloaded`."""
-        if self._samples:
+        if self._numbers:
             self._cut_batch()
         async with self._flushing:
             while self._batches:

@@ -12,6 +12,8 @@ from .ports import Journal
 
 RESTORE_BATCH = 500
 
+_CUT = "cut"
+
 # What every store has room for.
 Time: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
@@ -22,7 +24,7 @@ class MalformedExport(OpsboardError):
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """One entry as a line; the payload is JSON as it was stored, to the byte."""
+    """One entry as a line; a payload that is JSON stands as it was stored, another in base64."""
 
     stream: Stream
     number: Count
@@ -40,16 +42,27 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def count(journal: Journal) -> int:
-    """How many entries an export has."""
-    return sum([(await journal.head(stream)).number for stream in Stream])
+    """How many entries an export has, about."""
+    ends = [(await journal.head(s), await journal.cut(s)) for s in Stream]
+    return sum(head.number - cut.number for head, cut in ends)
 
 
 async def export(journal: Journal) -> AsyncIterator[bytes]:
-    """Every entry, stream by stream, a line each with its line feed."""
+    """Every entry, stream by stream, a line each with its line feed.
+
+    Where retention removed entries, a line of the kind `cut` says which was the last of them.
+    """
     for stream in Stream:
+        if (cut := await journal.cut(stream)).number:
+            yield _encode(_line(_as_entry(stream, cut))) + b"\n"
         async for page in journal.read(stream):
             for recorded in page:
                 yield _encode(_line(recorded)) + b"\n"
+
+
+def _as_entry(stream: Stream, cut: Head) -> Recorded:
+    encoded = Encoded(_CUT, 1, b"{}")
+    return Recorded(stream, cut.number, cut.recorded_at, encoded, cut.hash)
 
 
 def _line(recorded: Recorded) -> _Line:
@@ -59,7 +72,7 @@ def _line(recorded: Recorded) -> _Line:
         recorded_at=recorded.recorded_at,
         kind=recorded.encoded.kind,
         version=recorded.encoded.version,
-        payload=msgspec.Raw(recorded.encoded.payload),
+        payload=_line_payload(recorded.encoded),
         hash=base64.b64encode(recorded.hash).decode(),
         key=recorded.key,
         fingerprint=(
@@ -68,12 +81,21 @@ def _line(recorded: Recorded) -> _Line:
     )
 
 
+def _line_payload(encoded: Encoded) -> msgspec.Raw:
+    return msgspec.Raw(encoded.payload if encoded.is_json else _encode(encoded.payload))
+
+
+def _payload(line: _Line) -> bytes:
+    raw = bytes(line.payload)
+    return msgspec.json.decode(raw, type=bytes) if raw.startswith(b'"') else raw
+
+
 def _recorded(line: _Line) -> Recorded:
     return Recorded(
         stream=line.stream,
         number=line.number,
         recorded_at=line.recorded_at,
-        encoded=Encoded(line.kind, line.version, bytes(line.payload)),
+        encoded=Encoded(line.kind, line.version, _payload(line)),
         hash=base64.b64decode(line.hash, validate=True),
         key=line.key,
         fingerprint=base64.b64decode(line.fingerprint, validate=True) if line.fingerprint else None,
@@ -103,9 +125,13 @@ async def restore(journal: Journal, lines: Iterable[bytes]) -> AsyncIterator[Res
     """
     restored = Restored()
     for run in _runs(lines):
-        head = await journal.head(run[0].recorded.stream)
+        stream = run[0].recorded.stream
+        if run[0].recorded.encoded.kind == _CUT:
+            await _start_after(journal, run[0])
+            continue
+        head, cut = await journal.head(stream), await journal.cut(stream)
         present = [each for each in run if each.recorded.number <= head.number]
-        await _compare(journal, present)
+        await _compare(journal, cut, present)
         await _append(journal, head, run[len(present) :])
         restored = Restored(
             restored.imported + len(run) - len(present), restored.present + len(present)
@@ -132,11 +158,36 @@ def _runs(lines: Iterable[bytes]) -> Iterator[list[_Numbered]]:
 
 
 def _counts_on(previous: Recorded, recorded: Recorded) -> bool:
-    return recorded.stream is previous.stream and recorded.number == previous.number + 1
+    return (
+        recorded.stream is previous.stream
+        and recorded.number == previous.number + 1
+        and previous.encoded.kind != _CUT
+    )
 
 
-async def _compare(journal: Journal, run: Sequence[_Numbered]) -> None:
-    """Raises `BrokenChain` naming the first line that is not what the journal holds there."""
+async def _start_after(journal: Journal, given: _Numbered) -> None:
+    """Start an empty stream where the exported one was cut. Raises `BrokenChain`."""
+    recorded = given.recorded
+    head = await journal.head(recorded.stream)
+    if head.number == 0:
+        cut = Head(recorded.number, recorded.hash, recorded.recorded_at)
+        await journal.restore_cut(recorded.stream, cut)
+    elif head.number < recorded.number:
+        raise BrokenChain(
+            f"line {given.line}: the store ends at {recorded.stream} {head.number}, "
+            f"and what is exported starts after {recorded.number}"
+        )
+
+
+async def _compare(journal: Journal, cut: Head, present: Sequence[_Numbered]) -> None:
+    """Raises `BrokenChain` naming the first line that is not what the journal holds there.
+
+    Of what retention removed, only the last entry's hash is known.
+    """
+    for each in present:
+        if each.recorded.number == cut.number and each.recorded.hash != cut.hash:
+            raise _another_journal(each)
+    run = [each for each in present if each.recorded.number > cut.number]
     if not run:
         return
     first, last = run[0].recorded, run[-1].recorded
@@ -157,7 +208,7 @@ def _another_journal(given: _Numbered) -> BrokenChain:
 
 async def _append(journal: Journal, head: Head, run: Sequence[_Numbered]) -> None:
     """Append the lines up to the first that is at fault, and raise what is wrong with that one."""
-    sound, fault = _sound(head, run)
+    sound, fault = _sound(journal, head, run)
     if sound:
         try:
             await journal.restore(sound)
@@ -167,7 +218,9 @@ async def _append(journal: Journal, head: Head, run: Sequence[_Numbered]) -> Non
         raise fault
 
 
-def _sound(head: Head, run: Sequence[_Numbered]) -> tuple[list[Recorded], OpsboardError | None]:
+def _sound(
+    journal: Journal, head: Head, run: Sequence[_Numbered]
+) -> tuple[list[Recorded], OpsboardError | None]:
     """The entries that follow `head` and can be read, and what is wrong with the next one."""
     sound: list[Recorded] = []
     number, previous_hash = head.number, head.hash
@@ -180,7 +233,7 @@ def _sound(head: Head, run: Sequence[_Numbered]) -> tuple[list[Recorded], Opsboa
                 f"the entry before it, {number - 1}"
             )
         try:
-            recorded.entry  # noqa: B018
+            journal.decode(recorded)
         except UnreadableEntry as error:
             return sound, MalformedExport(f"line {each.line}: {error}")
         sound.append(recorded)

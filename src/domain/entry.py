@@ -8,12 +8,12 @@ from typing import Any, TypeAlias
 import msgspec
 
 from .event import OperationalEvent
-from .sample import SampleBatch, columns_of_rows
+from .sample import SampleBatch
 
 GENESIS = bytes(32)
 
 Entry: TypeAlias = OperationalEvent | SampleBatch
-Upcaster: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+Upcaster: TypeAlias = Callable[[Any], Any]
 
 
 class Stream(StrEnum):
@@ -30,60 +30,99 @@ class UnreadableEntry(ValueError):
 
 
 class Encoded(msgspec.Struct, frozen=True):
-    """An entry as it is stored: its kind, the version of its encoding, and JSON on one line."""
+    """An entry as it is stored: its kind, the version of its encoding, and the bytes."""
 
     kind: str
     version: int
     payload: bytes
 
+    @property
+    def is_json(self) -> bool:
+        """Whether the payload is a JSON object on one line; no other encoding starts like one."""
+        return self.payload.startswith(b"{")
 
-class Codec:
-    """Encodes each kind of entry in its newest version, and decodes every version ever written.
 
-    `upcasters[kind, version]` turns the JSON object of that version into the next one's.
+class PayloadFormat:
+    """How the newest version of a kind of entry is turned into bytes, and back."""
+
+    def __init__(self, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any]) -> None:
+        """`decode` raises a `ValueError` for bytes that `encode` did not give."""
+        self.encode = encode
+        self.decode = decode
+
+
+class JsonFormat(PayloadFormat):
+    """JSON on one line, decoded to a msgspec type."""
+
+    def __init__(self, type_: Any) -> None:
+        """Encode and decode values of this type."""
+        super().__init__(_encode_json, msgspec.json.Decoder(type_).decode)
+        self._type = type_
+
+    def convert(self, value: Any) -> Any:
+        """The value that a decoded JSON document stands for. Raises `msgspec.ValidationError`."""
+        return msgspec.convert(value, self._type)
+
+
+_encode_json = msgspec.json.Encoder().encode
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A kind of entry: its type, the newest version of its encoding, and that encoding.
+
+    `upcasters[version]` turns what that version decodes to, which is JSON, into the next one's; the
+    last of them may give the entry itself.
     """
 
-    def __init__(
-        self,
-        kinds: Mapping[str, tuple[type[Entry], int]],
-        upcasters: Mapping[tuple[str, int], Upcaster],
-    ) -> None:
-        """Take the kinds, each with its type and newest version, and the upcasters."""
-        self._newest = {kind: version for kind, (_, version) in kinds.items()}
-        self._types = {kind: type_ for kind, (type_, _) in kinds.items()}
-        self._kinds = {type_: kind for kind, type_ in self._types.items()}
-        self._decoders = {kind: msgspec.json.Decoder(type_) for kind, type_ in self._types.items()}
-        self._upcasters = dict(upcasters)
-        self._encode = msgspec.json.Encoder().encode
+    type: type[Entry]
+    newest: int
+    format: PayloadFormat
+    upcasters: Mapping[int, Upcaster] = {}
+
+
+class Codec:
+    """Encodes each kind of entry in its newest version, and decodes every version ever written."""
+
+    def __init__(self, kinds: Mapping[str, Kind]) -> None:
+        """Take the kinds by their names."""
+        self._kinds = dict(kinds)
+        self._names = {kind.type: name for name, kind in kinds.items()}
 
     def encode(self, entry: Entry) -> Encoded:
         """The entry in the newest version of its kind."""
-        kind = self._kinds[type(entry)]
-        return Encoded(kind, self._newest[kind], self._encode(entry))
+        name = self._names[type(entry)]
+        kind = self._kinds[name]
+        return Encoded(name, kind.newest, kind.format.encode(entry))
 
-    def decode(self, kind: str, version: int, payload: bytes) -> Entry:
-        """The entry that this payload stands for, brought up to the newest version.
+    def decode(self, encoded: Encoded) -> Entry:
+        """The entry that this stands for, brought up to the newest version.
 
         Raises `UnreadableEntry`.
         """
-        newest = self._newest.get(kind)
-        if newest is None or not 1 <= version <= newest:
-            raise UnreadableEntry(f"{kind!r} version {version} is not known to this opsboard")
+        kind = self._kinds.get(encoded.kind)
+        said = f"{encoded.kind!r} version {encoded.version}"
+        if kind is None or not 1 <= encoded.version <= kind.newest:
+            raise UnreadableEntry(f"{said} is not known to this opsboard")
         try:
-            if version == newest:
-                return self._decoders[kind].decode(payload)
-            value = msgspec.json.decode(payload)
-            for step in range(version, newest):
-                value = self._upcasters[kind, step](value)
-            return msgspec.convert(value, self._types[kind])
-        except (msgspec.MsgspecError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise UnreadableEntry(f"{kind!r} version {version} is damaged: {error}") from error
+            return _decoded(kind, encoded)
+        except (ValueError, LookupError, TypeError, RecursionError, OverflowError) as error:
+            raise UnreadableEntry(f"{said} is damaged: {error}") from error
+
+    def decode_recorded(self, recorded: "Recorded") -> Entry:
+        """The entry in a place. Raises `UnreadableEntry`."""
+        return self.decode(recorded.encoded)
 
 
-CODEC = Codec(
-    kinds={"event": (OperationalEvent, 1), "samples": (SampleBatch, 2)},
-    upcasters={("samples", 1): columns_of_rows},
-)
+def _decoded(kind: Kind, encoded: Encoded) -> Entry:
+    if encoded.version == kind.newest:
+        newest: Entry = kind.format.decode(encoded.payload)
+        return newest
+    value = msgspec.json.decode(encoded.payload)
+    for version in range(encoded.version, kind.newest):
+        value = kind.upcasters[version](value)
+    if not isinstance(value, kind.type):
+        value = msgspec.convert(value, kind.type)
+    return value
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -101,12 +140,6 @@ class Recorded(msgspec.Struct, frozen=True):
     hash: bytes
     key: str | None = None
     fingerprint: bytes | None = None
-
-    @property
-    def entry(self) -> Entry:
-        """The entry, decoded at each access. Raises `UnreadableEntry`."""
-        encoded = self.encoded
-        return CODEC.decode(encoded.kind, encoded.version, encoded.payload)
 
     def follows(self, previous_hash: bytes) -> bool:
         """Whether the hash is the one that this entry has after an entry with that hash."""
@@ -130,7 +163,11 @@ def chain(previous_hash: bytes, recorded: Recorded) -> bytes:
 
 
 class Head(msgspec.Struct, frozen=True):
-    """The end of a stream: the newest entry's number, hash and time; 0 before the first entry."""
+    """One end of a stream: an entry's number, hash and time; 0 before the first entry.
+
+    The head proper is that of the newest entry; the cut is that of the last entry that retention
+    removed, which the chain starts from.
+    """
 
     number: int = 0
     hash: bytes = GENESIS

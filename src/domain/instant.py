@@ -66,3 +66,12 @@ def parse_duration(text: str, field: str) -> int:
     if seconds > 3660 * 86_400:
         raise InvalidInput.of(field, "must be at most 3660d")
     return seconds * NS_PER_SECOND
+
+
+def window(*, since: str | None, until: str | None) -> tuple[int | None, int | None]:
+    """[since, until) in ns from RFC 3339 times. Raises `InvalidInput` naming the parameter."""
+    start = None if since is None else parse_instant(since, "since")
+    end = None if until is None else parse_instant(until, "until")
+    if start is not None and end is not None and end <= start:
+        raise InvalidInput.of("until", f"must lie after since, {format_instant(start)}")
+    return start, end

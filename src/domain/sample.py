@@ -1,15 +1,27 @@
 """Request samples: one served HTTP request each, and the batches in which they travel."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
+from .instant import NS_PER_MS, format_instant
+from .validation import Violation
+
+MAX_LATENCY_NS = 86_400_000_000_000
+MAX_AHEAD_MS = 86_400_000
+MAX_VIOLATIONS = 10
 UNMATCHED_ROUTE = "(unmatched)"
+OTHER_ROUTE = "(other)"
 OTHER_METHOD = "_OTHER"
 KNOWN_METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"}
 )
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+Label = TypeVar("Label", bound=Hashable)
 
 
 class SeriesKey(NamedTuple):
@@ -21,6 +33,13 @@ class SeriesKey(NamedTuple):
     status_code: int
 
 
+class Endpoint(NamedTuple):
+    """A service's route: what most of a series' name is."""
+
+    service: str
+    route: str
+
+
 class RequestSample(msgspec.Struct, frozen=True, gc=False):
     """One served HTTP request: its series, latency in ns, and end in ns since 1970."""
 
@@ -29,45 +48,160 @@ class RequestSample(msgspec.Struct, frozen=True, gc=False):
     ended_at: int
 
 
-class SampleBatch(msgspec.Struct, frozen=True):
-    """Samples as columns of one length: index into `series`, latency, end (ns since 1970)."""
+class SampleBatch:
+    """Samples as columns of one length.
+
+    `endpoint`, `method` and `status` index into `endpoints`, `methods` and `status_codes`;
+    `latency_ns` is in ns, `ended_at_ms` in ms since 1970: what is shown is what is kept.
+    """
+
+    __slots__ = (
+        "ended_at_ms",
+        "endpoint",
+        "endpoints",
+        "latency_ns",
+        "method",
+        "methods",
+        "status",
+        "status_codes",
+    )
+
+    def __init__(
+        self,
+        *,
+        endpoints: Sequence[Endpoint],
+        methods: Sequence[str],
+        status_codes: Sequence[int],
+        endpoint: Ints,
+        method: Ints,
+        status: Ints,
+        latency_ns: Ints,
+        ended_at_ms: Ints,
+    ) -> None:
+        """Take the columns, which are not copied."""
+        self.endpoints = endpoints
+        self.methods = methods
+        self.status_codes = status_codes
+        self.endpoint = endpoint
+        self.method = method
+        self.status = status
+        self.latency_ns = latency_ns
+        self.ended_at_ms = ended_at_ms
+
+    @classmethod
+    def of(cls, samples: Sequence[RequestSample]) -> Self:
+        """The batch that holds these samples, in their order."""
+        return cls.of_series(
+            [sample.series for sample in samples],
+            np.array([sample.latency_ns for sample in samples], np.int64),
+            np.array([sample.ended_at for sample in samples], np.int64) // NS_PER_MS,
+        )
+
+    @classmethod
+    def of_series(cls, keys: Sequence[SeriesKey], latency_ns: Ints, ended_at_ms: Ints) -> Self:
+        """The batch of samples that belong to these series, one key for each."""
+        endpoints, endpoint = _interned(Endpoint(key.service, key.route) for key in keys)
+        methods, method = _interned(key.method for key in keys)
+        status_codes, status = _interned(key.status_code for key in keys)
+        return cls(
+            endpoints=endpoints,
+            methods=methods,
+            status_codes=status_codes,
+            endpoint=endpoint,
+            method=method,
+            status=status,
+            latency_ns=latency_ns,
+            ended_at_ms=ended_at_ms,
+        )
+
+    def violations(self, now_ms: int, oldest_ms: int = 0) -> list[Violation]:
+        """What is wrong with the first bad rows, by their place: `/7/latency_ms`.
+
+        None may have ended before `oldest_ms`, or more than a day after `now_ms`.
+        """
+        latest = now_ms + MAX_AHEAD_MS
+        checks = (
+            (
+                "latency_ms",
+                (self.latency_ns < 0) | (self.latency_ns > MAX_LATENCY_NS),
+                f"must be 0 to {MAX_LATENCY_NS // NS_PER_MS} ms (a day)",
+            ),
+            (
+                "ts",
+                self.ended_at_ms < oldest_ms,
+                f"must not lie before {format_instant(oldest_ms * NS_PER_MS)}",
+            ),
+            ("ts", self.ended_at_ms > latest, "must lie at most a day ahead of the server's clock"),
+        )
+        found = [
+            (row, Violation(f"/{row}/{field}", detail))
+            for field, bad, detail in checks
+            for row in np.flatnonzero(bad)[:MAX_VIOLATIONS].tolist()
+        ]
+        return [violation for _, violation in sorted(found, key=lambda f: f[0])[:MAX_VIOLATIONS]]
+
+    def key(self, row: int) -> SeriesKey:
+        """The series of one sample."""
+        service, route = self.endpoints[self.endpoint[row]]
+        method, status_code = self.methods[self.method[row]], self.status_codes[self.status[row]]
+        return SeriesKey(service, route, method, status_code)
+
+    def samples(self) -> list[RequestSample]:
+        """The samples one by one, in their order; their ends are whole ms."""
+        return [
+            RequestSample(key, latency_ns, ended_at_ms * NS_PER_MS)
+            for key, latency_ns, ended_at_ms in zip(
+                map(self.key, range(len(self))),
+                self.latency_ns.tolist(),
+                self.ended_at_ms.tolist(),
+                strict=True,
+            )
+        ]
+
+    def __len__(self) -> int:
+        """How many samples the batch holds."""
+        return len(self.latency_ns)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the same samples come in the same order, however their labels are numbered."""
+        return isinstance(other, SampleBatch) and self.samples() == other.samples()
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _interned(labels: Iterable[Label]) -> tuple[list[Label], Ints]:
+    """The distinct labels in order of appearance, and the index of each one's."""
+    index: dict[Label, int] = {}
+    column = [index.setdefault(label, len(index)) for label in labels]
+    return list(index), np.array(column, np.int64)
+
+
+class SampleRows(msgspec.Struct, frozen=True):
+    """A batch as JSON kept it before there were segments; ends in ns since 1970."""
 
     series: list[SeriesKey]
     series_index: list[int]
     latency_ns: list[int]
     ended_at: list[int]
 
-    @classmethod
-    def of(cls, samples: Sequence[RequestSample]) -> Self:
-        """The batch that holds these samples, in their order."""
-        index: dict[SeriesKey, int] = {}
-        return cls(
-            series_index=[index.setdefault(sample.series, len(index)) for sample in samples],
-            latency_ns=[sample.latency_ns for sample in samples],
-            ended_at=[sample.ended_at for sample in samples],
-            series=list(index),
+    def batch(self) -> SampleBatch:
+        """The same samples as columns. Raises `ValueError` where the columns do not fit."""
+        if not len(self.series_index) == len(self.latency_ns) == len(self.ended_at):
+            raise ValueError("the columns differ in length")
+        return SampleBatch.of_series(
+            [self.series[index] for index in self.series_index],
+            np.array(self.latency_ns, np.int64),
+            np.array(self.ended_at, np.int64) // NS_PER_MS,
         )
-
-    def by_series(self) -> dict[SeriesKey, tuple[list[int], list[int]]]:
-        """Latencies and ends, in ns and in their order, of each series in the batch."""
-        columns: list[tuple[list[int], list[int]]] = [([], []) for _ in self.series]
-        for i, latency_ns, ended_at in zip(
-            self.series_index, self.latency_ns, self.ended_at, strict=True
-        ):
-            latencies, ends = columns[i]
-            latencies.append(latency_ns)
-            ends.append(ended_at)
-        return dict(zip(self.series, columns, strict=True))
-
-    def __len__(self) -> int:
-        """How many samples the batch holds."""
-        return len(self.latency_ns)
 
 
 def columns_of_rows(batch: dict[str, Any]) -> dict[str, Any]:
-    """The first encoding of a batch, a row for each sample, as columns."""
-    batch_of_rows = SampleBatch.of(
-        [RequestSample(SeriesKey(*key), latency, end) for *key, latency, end in batch["rows"]]
-    )
-    built: dict[str, Any] = msgspec.to_builtins(batch_of_rows)
-    return built
+    """The first encoding of a batch, a row for each sample, as the second one's columns."""
+    index: dict[tuple[Any, ...], int] = {}
+    rows = batch["rows"]
+    return {
+        "series_index": [index.setdefault(tuple(key), len(index)) for *key, _, _ in rows],
+        "latency_ns": [latency_ns for *_, latency_ns, _ in rows],
+        "ended_at": [ended_at for *_, ended_at in rows],
+        "series": list(index),
+    }

@@ -13,7 +13,9 @@ from typing import Any
 import click
 
 from .. import __version__
+from ..application.cardinality import DEFAULT_MAX_SERIES
 from ..application.errors import OpsboardError
+from ..domain.retention import FOREVER, Retention
 from ..domain.validation import InvalidInput
 from .settings import DEFAULT_STORE, SettingError, Settings, StoreUrl, checked_token
 
@@ -27,7 +29,8 @@ _SERVE_FLAGS: Mapping[str, tuple[str, str]] = {
     "port": ("OPS_PORT", "port to listen on, 0 for a free one [8000]"),
     "api-token": ("OPS_API_TOKEN", "token that every write needs; none: writing is closed"),
     "read-token": ("OPS_READ_TOKEN", "token that reads need; none: reading is open"),
-    "retention": ("OPS_RETENTION", "how long entries are kept [forever, the only value so far]"),
+    "retention": ("OPS_RETENTION", f"what is kept how long, or {FOREVER} [{Retention()}]"),
+    "max-series": ("OPS_MAX_SERIES", f"series a service may have [{DEFAULT_MAX_SERIES}]"),
 }
 
 Command = Callable[..., Any]
@@ -114,7 +117,7 @@ def serve(generate_token: bool, **flags: str | None) -> None:
     reads = "with a token" if settings.read_token else "open"
 
     def announce(address: str) -> None:
-        click.echo(f"store    {settings.store}, entries kept {settings.retention}")
+        click.echo(f"store    {settings.store}, kept {settings.retention}")
         click.echo(f"writes   {writes}\nreads    {reads}")
         click.echo(f"opsboard {__version__} on {address}  (Ctrl+C ends it)")
 
@@ -192,6 +195,44 @@ def import_(file: Path, store: str | None) -> None:
 
     restored = asyncio.run(shell.import_(_store_url(store), file))
     click.echo(f"{restored.imported} imported, {restored.present} already there", err=True)
+
+
+@command.command()
+@_store_option
+def rebuild(store: str | None) -> None:
+    """Drop the read models and fold them anew from the journal."""
+    from . import upkeep
+
+    click.echo(f"{asyncio.run(upkeep.rebuild(_store_url(store)))} entries folded", err=True)
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_store_option
+def backup(file: Path, store: str | None) -> None:
+    """Copy the store to a new FILE, as it is at one moment, while it is written."""
+    from . import upkeep
+
+    asyncio.run(upkeep.back_up(_store_url(store), file))
+    click.echo(f"{file}: {file.stat().st_size:,} bytes", err=True)
+
+
+@command.command()
+@_store_option
+def compact(store: str | None) -> None:
+    """Give the file's free space back to the disk, while it is written."""
+    from . import upkeep
+
+    click.echo(f"{asyncio.run(upkeep.compact(_store_url(store))):,} bytes given back", err=True)
+
+
+@command.command()
+@_store_option
+def stats(store: str | None) -> None:
+    """Say what the store holds: streams, samples, rollups, and what they take."""
+    from . import upkeep
+
+    click.echo("\n".join(asyncio.run(upkeep.stats(_store_url(store)))))
 
 
 @command.command()

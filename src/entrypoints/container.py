@@ -6,6 +6,8 @@ from ..adapters.memory import MemoryStore
 from ..adapters.sqlite import SqliteStore
 from ..adapters.system import RandomIds, SystemClock
 from ..application.board import Opsboard
+from ..application.cardinality import DEFAULT_MAX_SERIES
+from ..domain.retention import DEFAULT_RETENTION, Retention
 from .settings import StoreUrl
 
 
@@ -24,11 +26,27 @@ class Container(containers.DeclarativeContainer):
         memory=providers.Singleton(MemoryStore, clock),
         sqlite=providers.Singleton(SqliteStore, config.path, clock),
     )
-    board = providers.Singleton(Opsboard, store, clock, ids)
+    board = providers.Singleton(
+        Opsboard,
+        store,
+        clock,
+        ids,
+        retention=config.retention,
+        max_series=config.max_series,
+    )
 
 
-def container_for(store: StoreUrl) -> Container:
+def container_for(
+    store: StoreUrl, retention: Retention = DEFAULT_RETENTION, max_series: int = DEFAULT_MAX_SERIES
+) -> Container:
     """The container with the engine that a store URL names."""
     container = Container()
-    container.config.from_dict({"engine": store.engine, "path": store.path})
+    container.config.from_dict(
+        {
+            "engine": store.engine,
+            "path": store.path,
+            "retention": retention,
+            "max_series": max_series,
+        }
+    )
     return container

@@ -21,7 +21,7 @@ from .container import container_for
 from .protocol import MAX_CONNECTIONS, BoundedProtocol, Limits, bounded_by, limits_of_this_process
 from .settings import SettingError, Settings
 
-GRACE_SECONDS = 20.0
+GRACE_SECONDS = 20
 CANCEL_SECONDS = 1.0
 SETTLE_SECONDS = 30.0
 FORCED_SETTLE_SECONDS = 5.0
@@ -150,7 +150,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> Ending:
         host, port = listener.getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         failures: list[StoreUnusable] = []
-        board = container_for(settings.store).board()
+        board = container_for(settings.store, settings.retention, settings.max_series).board()
         server = GracefulServer(_config(_app(board, settings, failures), _limits()))
         server.announce = lambda: announce(address)
         with _without_traces_of(failures):

@@ -7,9 +7,14 @@ from urllib.parse import unquote
 
 import msgspec
 
+from ..application.cardinality import DEFAULT_MAX_SERIES
+from ..domain.retention import Retention
+from ..domain.validation import InvalidInput
+
 DEFAULT_STORE = "sqlite:///ops.db"
 MAX_PORT = 65_535
-KEEP_FOREVER = "forever"
+
+MAX_SERIES_BOUND = 1_000_000
 
 _PORT = re.compile(r"[0-9]{1,5}")
 
@@ -50,7 +55,8 @@ class Settings(msgspec.Struct, frozen=True):
     port: int = 8000
     api_token: str | None = None
     read_token: str | None = None
-    retention: str = KEEP_FOREVER
+    retention: Retention = Retention()
+    max_series: int = DEFAULT_MAX_SERIES
 
     @classmethod
     def load(cls, values: Mapping[str, str]) -> "Settings":
@@ -64,7 +70,8 @@ class Settings(msgspec.Struct, frozen=True):
             port=_port(values.get("OPS_PORT") or "8000"),
             api_token=_token("OPS_API_TOKEN", values),
             read_token=_token("OPS_READ_TOKEN", values),
-            retention=_retention(values.get("OPS_RETENTION") or KEEP_FOREVER),
+            retention=_retention(values.get("OPS_RETENTION")),
+            max_series=_max_series(values.get("OPS_MAX_SERIES") or str(DEFAULT_MAX_SERIES)),
         )
 
 
@@ -80,14 +87,17 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _retention(text: str) -> str:
-    """Refuse what would not be done: a setting that is taken and ignored is worse than none."""
-    if text != KEEP_FOREVER:
-        raise SettingError(
-            f"OPS_RETENTION: {text!r} can not be kept: this version removes no entry, "
-            f"so the only value is {KEEP_FOREVER!r}"
-        )
-    return text
+def _retention(text: str | None) -> Retention:
+    try:
+        return Retention.parse(text) if text else Retention()
+    except InvalidInput as error:
+        raise SettingError(f"OPS_RETENTION: {error}") from error
+
+
+def _max_series(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MAX_SERIES_BOUND):
+        raise SettingError(f"OPS_MAX_SERIES: {text!r} is no number from 1 to {MAX_SERIES_BOUND}")
+    return int(text)
 
 
 def _token(name: str, values: Mapping[str, str]) -> str | None:

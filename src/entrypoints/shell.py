@@ -93,7 +93,7 @@ def _reason(answer: httpx.Response) -> str:
 
 
 @asynccontextmanager
-async def _existing(url: StoreUrl) -> AsyncIterator[Store]:
+async def existing(url: StoreUrl) -> AsyncIterator[Store]:
     """The store of a command that has nothing to do with a new one."""
     if url.path is not None and not url.path.exists():
         raise StoreUnusable(f"{url.path}: does not exist")
@@ -103,16 +103,16 @@ async def _existing(url: StoreUrl) -> AsyncIterator[Store]:
 
 
 @contextmanager
-def _progress(what: str, total: int | None) -> Iterator[tuple[Progress, TaskID]]:
+def progress(what: str, total: int | None) -> Iterator[tuple[Progress, TaskID]]:
     """A bar on standard error, where that is a terminal."""
     console = Console(stderr=True)
-    with Progress(console=console, disable=not sys.stderr.isatty(), transient=True) as progress:
-        yield progress, progress.add_task(what, total=total)
+    with Progress(console=console, disable=not sys.stderr.isatty(), transient=True) as bar:
+        yield bar, bar.add_task(what, total=total)
 
 
 async def differences(url: StoreUrl) -> list[str]:
     """What `verify` finds. Raises `StoreUnusable`, `StoreUnavailable`."""
-    async with _existing(url) as store:
+    async with existing(url) as store:
         return [difference async for difference in verify(store)]
 
 
@@ -123,15 +123,15 @@ async def export(url: StoreUrl, file: Path) -> int:
     as it was. Raises `StoreUnusable`, `FileUnusable`.
     """
     count = 0
-    async with _existing(url) as store:
+    async with existing(url) as store:
         with (
             writing(file, never=_files_of(url)) as sink,
-            _progress("exporting", await transfer.count(store.journal)) as (progress, task),
+            progress("exporting", await transfer.count(store.journal)) as (bar, task),
         ):
             async for line in transfer.export(store.journal):
                 sink.write(line)
                 count += 1
-                progress.update(task, completed=count)
+                bar.update(task, completed=count)
     return count
 
 
@@ -148,10 +148,10 @@ async def import_(url: StoreUrl, file: Path) -> transfer.Restored:
     restored = transfer.Restored()
     with reading(file) as source:
         async with container_for(url).store().opened() as store:
-            with _progress("importing", _size(source)) as (progress, task):
+            with progress("importing", _size(source)) as (bar, task):
                 async for so_far in transfer.restore(store.journal, source):
                     restored = so_far
-                    progress.update(task, completed=_position(source))
+                    bar.update(task, completed=_position(source))
     return restored
 
 

@@ -80,7 +80,9 @@ def test_a_port_that_is_taken_is_named() -> None:
 
 def test_serve_says_where_it_is_and_what_is_open(store: str) -> None:
     with serving(store, OPS_READ_TOKEN="reads") as server:
-        assert server.said[0] == f"store    {store}, entries kept forever\n"
+        assert (
+            server.said[0] == f"store    {store}, kept raw=7d,minutes=30d,hours=400d,events=400d\n"
+        )
         assert server.said[1] == "writes   open, with the token\n"
         assert server.said[2] == "reads    with a token\n"
         assert TOKEN not in "".join(server.said)

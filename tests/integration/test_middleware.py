@@ -13,7 +13,7 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from litestar.params import FromPath
 from opsboard.adapters.http.middleware import ASGIApp, Message, Scope
-from opsboard.domain.sample import RequestSample
+from opsboard.domain.sample import RequestSample, SeriesKey
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -27,10 +27,15 @@ class Seen:
     """A sink that keeps what it is given."""
 
     def __init__(self) -> None:
+        self.keys: list[SeriesKey] = []
         self.samples: list[RequestSample] = []
 
-    def observe(self, sample: RequestSample) -> None:
-        self.samples.append(sample)
+    def series(self, key: SeriesKey) -> int:
+        self.keys.append(key)
+        return len(self.keys) - 1
+
+    def observe(self, series: int, latency_ns: int, ended_at: int) -> None:
+        self.samples.append(RequestSample(self.keys[series], latency_ns, ended_at))
 
     def rows(self) -> list[tuple[str, str, int]]:
         return [(s.series.route, s.series.method, s.series.status_code) for s in self.samples]
@@ -298,7 +303,10 @@ async def test_a_sink_that_fails_is_not_the_requests_fault(
     clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken:
-        def observe(self, sample: RequestSample) -> None:
+        def series(self, key: SeriesKey) -> int:
+            return 0
+
+        def observe(self, series: int, latency_ns: int, ended_at: int) -> None:
             raise MemoryError("no room")
 
     app = opsboard.LatencyMiddleware(fastapi_app(), service="shop", to=Broken())

@@ -1,16 +1,17 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from opsboard.adapters.memory import MemoryStore
 from opsboard.application.board import Opsboard
 from opsboard.application.errors import EventNotFound, IdempotencyClash, StoreUnavailable
-from opsboard.application.query import event_filter
+from opsboard.application.query_events import event_filter
 from opsboard.application.verify import verify
-from opsboard.domain.entry import CODEC, Encoded, Head, Recorded, Stream, append_to
+from opsboard.domain.entry import Encoded, Head, Recorded, Stream, append_to
 from opsboard.domain.instant import format_instant
 from opsboard.domain.validation import InvalidInput
 
-from ..fakes import SECOND_NS, START_NS, CountingIds, ManualClock, entries, sample
+from ..fakes import SECOND_NS, START_NS, CountingIds, ManualClock, entries, observe, sample
 
 
 async def test_an_event_is_given_back_with_its_id_and_found_at_once(board: Opsboard) -> None:
@@ -75,7 +76,7 @@ async def test_the_summary_counts_under_the_filters(board: Opsboard) -> None:
 
 
 async def test_metrics_read_their_own_writes(board: Opsboard, clock: ManualClock) -> None:
-    board.observe(sample(ms=12))
+    observe(board, sample(ms=12))
     clock.advance(2 * SECOND_NS)
     snapshot = await board.metrics()
     assert snapshot.uptime_seconds == 2
@@ -84,7 +85,7 @@ async def test_metrics_read_their_own_writes(board: Opsboard, clock: ManualClock
 
 async def test_last_counts_the_window_up_to_now(board: Opsboard, clock: ManualClock) -> None:
     for _ in range(3):
-        board.observe(sample(ended_at=clock.now()))
+        observe(board, sample(ended_at=clock.now()))
         clock.advance(10 * SECOND_NS)
     assert (await board.metrics(last="20s")).requests_total == 2
     assert (await board.metrics(last="15m")).requests_total == 3
@@ -99,7 +100,7 @@ async def test_as_of_answers_with_what_was_recorded_by_then(
     moments = []
     for count in range(1, 5):
         for _ in range(count):
-            board.observe(sample(ended_at=clock.now()))
+            observe(board, sample(ended_at=clock.now()))
         await board.samples.flush()
         moments.append(format_instant(clock.now()))
         clock.advance(SECOND_NS)
@@ -127,29 +128,28 @@ async def test_a_question_that_makes_no_sense_names_the_parameter(
     assert refused.value.violations[0].pointer == named
 
 
-async def test_a_restart_goes_on_from_the_saved_folds(
+async def test_a_restart_goes_on_from_the_saved_rollups(
     memory: MemoryStore, clock: ManualClock
 ) -> None:
     for expected in (1, 2, 3):
         board = Opsboard(memory, clock, CountingIdsFrom(expected))
         async with board:
-            board.observe(sample())
+            observe(board, sample())
             await board.record_event("hi")
             assert (await board.metrics()).requests_total == expected
-        saved = await memory.folds.load("request_metrics")
-        assert saved is not None
+        saved = await memory.rollups.load()
         assert saved.checkpoint == expected
     assert [difference async for difference in verify(memory)] == []
 
 
-async def test_a_damaged_saved_fold_is_made_anew(memory: MemoryStore, clock: ManualClock) -> None:
+async def test_a_total_that_is_lost_is_summed_up_anew(
+    memory: MemoryStore, clock: ManualClock
+) -> None:
     async with Opsboard(memory, clock, CountingIds()) as board:
-        board.observe(sample())
-    saved = await memory.folds.load("request_metrics")
-    assert saved is not None
-    await memory.folds.save("request_metrics", type(saved)(saved.checkpoint, b"\xc1"), 1)
+        observe(board, sample())
+    memory.rollups._state = replace(memory.rollups._state, total=None)
     async with Opsboard(memory, clock, CountingIdsFrom(9)) as board:
-        board.observe(sample())
+        observe(board, sample())
         assert (await board.metrics()).requests_total == 2
     assert [difference async for difference in verify(memory)] == []
 
@@ -157,7 +157,7 @@ async def test_a_damaged_saved_fold_is_made_anew(memory: MemoryStore, clock: Man
 async def test_an_entry_that_can_not_be_read_is_left_out_counted_and_told(
     memory: MemoryStore, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    good = CODEC.encode((await _one_event(clock)).entry)
+    good = (await _one_event(clock)).encoded
     for stream, kind in ((Stream.EVENTS, "event"), (Stream.SAMPLES, "samples")):
         broken = Encoded(kind, 1, b'{"ts": "soon"}')
         batch = [broken, good] if stream is Stream.EVENTS else [broken]
@@ -171,7 +171,7 @@ async def test_an_entry_that_can_not_be_read_is_left_out_counted_and_told(
             await board.event_queries.get(1)
         checks = await board.health.ready()
         assert checks["event_index"].detail == "0 entries behind the journal, 1 unreadable"
-        assert checks["request_metrics"].detail == "0 entries behind the journal, 1 unreadable"
+        assert checks["rollups"].detail == "0 entries behind the journal, 1 unreadable"
     assert "samples 1 is left out: 'samples' version 1 is damaged" in caplog.text
     found = [difference async for difference in verify(memory)]
     assert len(found) == 2
@@ -182,7 +182,7 @@ async def test_the_end_writes_what_is_left_and_says_what_could_not_be(
     memory: MemoryStore, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Opsboard(memory, clock, CountingIds()) as board:
-        board.observe(sample())
+        observe(board, sample())
     assert len(await entries(memory.journal, Stream.SAMPLES)) == 1
     async with Opsboard(memory, clock, CountingIdsFrom(5)) as board:
 
@@ -218,7 +218,9 @@ async def test_a_background_job_that_fails_is_started_again(
         while await projection.lag():
             await asyncio.sleep(0)
     assert "trying again" in caplog.text
-    assert [event.id async for event, _ in memory.event_index.indexed()] == [recorded.id]
+    assert [
+        event.id async for event, _ in memory.event_index.indexed(after=0, until=recorded.id)
+    ] == [recorded.id]
 
 
 class CountingIdsFrom(CountingIds):

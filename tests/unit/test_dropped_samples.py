@@ -2,20 +2,21 @@
 
 import pytest
 from opsboard.adapters.memory import MemoryStore
+from opsboard.application.cardinality import SeriesLimit
 from opsboard.application.errors import Overloaded
 from opsboard.application.record import MAX_BATCH, SampleRecorder
 from opsboard.domain.entry import Stream
 
-from ..fakes import CountingIds, FailingJournal, entries, sample
+from ..fakes import CountingIds, FailingJournal, ManualClock, entries, observe, sample
 
 
 async def test_a_batch_that_can_not_be_encoded_is_set_aside(
-    memory: MemoryStore, caplog: pytest.LogCaptureFixture
+    memory: MemoryStore, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    samples = SampleRecorder(memory.journal, CountingIds())
-    samples.observe(sample("/\udcff"))
+    samples = SampleRecorder(memory.journal, clock, CountingIds(), SeriesLimit())
+    observe(samples, sample("/\udcff"))
     await samples.flush()
-    samples.observe(sample())
+    observe(samples, sample())
     assert samples.unwritten == 1
     await samples.flush()
     assert (samples.dropped, samples.unwritten) == (1, 0)
@@ -25,13 +26,13 @@ async def test_a_batch_that_can_not_be_encoded_is_set_aside(
 
 
 async def test_the_first_drop_is_said(
-    memory: MemoryStore, caplog: pytest.LogCaptureFixture
+    memory: MemoryStore, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal = FailingJournal(memory.journal)
     journal.error = Overloaded("too much is waiting")
-    samples = SampleRecorder(journal, CountingIds(), limit=1)
+    samples = SampleRecorder(journal, clock, CountingIds(), SeriesLimit(), limit=1)
     for _ in range(3 * MAX_BATCH):
-        samples.observe(sample())
+        observe(samples, sample())
     assert samples.dropped == 3 * MAX_BATCH
     (said,) = caplog.messages
     assert "request samples are dropped" in said

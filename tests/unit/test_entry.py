@@ -2,12 +2,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opsboard.adapters.encoding import CODEC
 from opsboard.domain.entry import (
-    CODEC,
     Codec,
     Encoded,
     Head,
     IdempotencyKey,
+    JsonFormat,
+    Kind,
     Recorded,
     Stream,
     UnreadableEntry,
@@ -39,28 +41,54 @@ def recorded(count: int = 3) -> list[Recorded]:
 def test_a_batch_survives_its_encoding(samples: list[RequestSample]) -> None:
     batch = SampleBatch.of(samples)
     encoded = CODEC.encode(batch)
+    assert not encoded.is_json
+    assert CODEC.decode(encoded) == batch
+
+
+def test_an_event_is_json_on_one_line() -> None:
+    encoded = CODEC.encode(event("two\nlines"))
+    assert encoded.is_json
     assert b"\n" not in encoded.payload
-    assert CODEC.decode(encoded.kind, encoded.version, encoded.payload) == batch
+    assert CODEC.decode(encoded) == event("two\nlines")
 
 
 @given(SAMPLES)
 def test_the_first_encoding_of_a_batch_reads_as_the_newest(samples: list[RequestSample]) -> None:
     rows = {"rows": [[*s.series, s.latency_ns, s.ended_at] for s in samples]}
     payload = msgspec.json.encode(rows)
-    assert CODEC.decode("samples", 1, payload) == SampleBatch.of(samples)
+    assert CODEC.decode(Encoded("samples", 1, payload)) == SampleBatch.of(samples)
+
+
+@given(SAMPLES)
+def test_the_second_encoding_of_a_batch_reads_as_the_newest(samples: list[RequestSample]) -> None:
+    keys = sorted({s.series for s in samples})
+    columns = {
+        "series": keys,
+        "series_index": [keys.index(s.series) for s in samples],
+        "latency_ns": [s.latency_ns for s in samples],
+        "ended_at": [s.ended_at for s in samples],
+    }
+    encoded = Encoded("samples", 2, msgspec.json.encode(columns))
+    assert CODEC.decode(encoded) == SampleBatch.of(samples)
 
 
 def test_upcasters_are_applied_one_after_the_other() -> None:
     codec = Codec(
-        kinds={"event": (OperationalEvent, 3)},
-        upcasters={
-            ("event", 1): lambda value: {**value, "message": value["text"]},
-            ("event", 2): lambda value: {**value, "meta": {}},
-        },
+        {
+            "event": Kind(
+                OperationalEvent,
+                3,
+                JsonFormat(OperationalEvent),
+                upcasters={
+                    1: lambda value: {**value, "message": value["text"]},
+                    2: lambda value: {**value, "meta": {}},
+                },
+            )
+        }
     )
     payload = b'{"ts":1,"level":"INFO","type":"OPS","service":"api","text":"hi"}'
     expected = OperationalEvent(1, "INFO", "OPS", "api", "hi", {})
-    assert codec.decode("event", 1, payload) == expected
+    assert codec.decode(Encoded("event", 1, payload)) == expected
     assert codec.encode(expected).version == 3
 
 
@@ -71,6 +99,10 @@ def test_upcasters_are_applied_one_after_the_other() -> None:
         ("samples", 99, b"{}"),
         ("samples", 0, b"{}"),
         ("samples", 2, b'{"series": [}'),
+        ("samples", 2, b'{"series": [], "series_index": [0], "latency_ns": [1], "ended_at": [1]}'),
+        ("samples", 2, b'{"series": [], "series_index": [], "latency_ns": [1], "ended_at": []}'),
+        ("samples", 3, b'{"series": [], "series_index": [], "latency_ns": [], "ended_at": []}'),
+        ("samples", 3, b""),
         ("samples", 1, b'{"rows": [[1]]}'),
         ("samples", 1, b'{"columns": []}'),
         ("samples", 1, b"[]"),
@@ -83,7 +115,7 @@ def test_what_can_not_be_read_says_its_kind_and_version(
     kind: str, version: int, payload: bytes
 ) -> None:
     with pytest.raises(UnreadableEntry, match=f"'{kind}' version {version}"):
-        CODEC.decode(kind, version, payload)
+        CODEC.decode(Encoded(kind, version, payload))
 
 
 def test_entries_are_numbered_and_chained() -> None:
@@ -128,8 +160,9 @@ def test_the_time_of_recording_never_falls() -> None:
     assert later.recorded_at == START_NS
 
 
-def test_a_batch_gives_its_samples_by_series() -> None:
-    batch = SampleBatch.of([sample("/a", ms=1), sample("/b", ms=2), sample("/a", ms=3)])
+def test_a_batch_gives_its_samples_one_by_one() -> None:
+    samples = [sample("/a", ms=1), sample("/b", ms=2), sample("/a", ms=3)]
+    batch = SampleBatch.of(samples)
     assert len(batch) == 3
-    latencies = {key.route: found[0] for key, found in batch.by_series().items()}
-    assert latencies == {"/a": [1_000_000, 3_000_000], "/b": [2_000_000]}
+    assert batch.samples() == samples
+    assert [batch.key(row).route for row in range(3)] == ["/a", "/b", "/a"]

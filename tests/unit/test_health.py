@@ -35,7 +35,7 @@ async def test_the_store_is_asked_at_most_once_a_second(clock: ManualClock) -> N
 
 async def test_ready_names_every_check(board: Opsboard) -> None:
     checks = await board.health.ready()
-    assert list(checks) == ["store", "request_metrics", "event_index", "samples"]
+    assert list(checks) == ["store", "rollups", "event_index", "samples", "series"]
     assert all_hold(list(checks.values()))
 
 
@@ -57,4 +57,4 @@ async def test_a_journal_that_can_not_be_read_is_not_ready(
         raise StoreUnavailable("the disk is gone")
 
     monkeypatch.setattr(board.store.journal, "head", head)
-    assert (await board.health.ready())["request_metrics"].detail == "the disk is gone"
+    assert (await board.health.ready())["rollups"].detail == "the disk is gone"

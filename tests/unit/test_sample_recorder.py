@@ -2,12 +2,13 @@ import asyncio
 
 import pytest
 from opsboard.adapters.memory import MemoryStore
+from opsboard.application.cardinality import SeriesLimit
 from opsboard.application.errors import Overloaded, StoreUnavailable
 from opsboard.application.record import MAX_BATCH, SampleRecorder
 from opsboard.domain.entry import Stream
 from opsboard.domain.sample import SampleBatch
 
-from ..fakes import CountingIds, FailingJournal, entries, sample
+from ..fakes import CountingIds, FailingJournal, ManualClock, entries, observe, sample
 
 
 @pytest.fixture
@@ -16,14 +17,15 @@ def journal(memory: MemoryStore) -> FailingJournal:
 
 
 @pytest.fixture
-def samples(journal: FailingJournal) -> SampleRecorder:
-    return SampleRecorder(journal, CountingIds())
+def samples(journal: FailingJournal, clock: ManualClock) -> SampleRecorder:
+    return SampleRecorder(journal, clock, CountingIds(), SeriesLimit())
 
 
 async def kept(journal: FailingJournal) -> list[int]:
     """How many samples each entry holds."""
     recorded = await entries(journal, Stream.SAMPLES)
-    return [len(r.entry) for r in recorded if isinstance(r.entry, SampleBatch)]
+    batches = map(journal.decode, recorded)
+    return [len(batch) for batch in batches if isinstance(batch, SampleBatch)]
 
 
 async def test_a_flush_appends_what_was_observed_as_one_entry(
@@ -32,7 +34,7 @@ async def test_a_flush_appends_what_was_observed_as_one_entry(
     await samples.flush()
     assert await kept(journal) == []
     for _ in range(3):
-        samples.observe(sample())
+        observe(samples, sample())
     await samples.flush()
     await samples.flush()
     assert await kept(journal) == [3]
@@ -40,7 +42,7 @@ async def test_a_flush_appends_what_was_observed_as_one_entry(
 
 async def test_a_full_batch_is_cut(samples: SampleRecorder, journal: FailingJournal) -> None:
     for _ in range(MAX_BATCH + 1):
-        samples.observe(sample())
+        observe(samples, sample())
     await samples.flush()
     assert await kept(journal) == [MAX_BATCH, 1]
 
@@ -51,22 +53,24 @@ async def test_a_batch_that_failed_is_tried_again_and_counts_once(
 ) -> None:
     journal.error = StoreUnavailable("the disk is full")
     journal.after_appending = recorded_nevertheless
-    samples.observe(sample())
+    observe(samples, sample())
     with pytest.raises(StoreUnavailable):
         await samples.flush()
-    samples.observe(sample())
-    samples.observe(sample())
+    observe(samples, sample())
+    observe(samples, sample())
     journal.error = None
     await samples.flush()
     assert await kept(journal) == [1, 2]
     assert samples.dropped == 0
 
 
-async def test_beyond_the_bound_samples_are_dropped_and_counted(journal: FailingJournal) -> None:
-    samples = SampleRecorder(journal, CountingIds(), limit=MAX_BATCH + 1)
+async def test_beyond_the_bound_samples_are_dropped_and_counted(
+    journal: FailingJournal, clock: ManualClock
+) -> None:
+    samples = SampleRecorder(journal, clock, CountingIds(), SeriesLimit(), limit=MAX_BATCH + 1)
     journal.error = Overloaded("too much is waiting")
     for _ in range(3 * MAX_BATCH):
-        samples.observe(sample())
+        observe(samples, sample())
     assert samples.dropped == 2 * MAX_BATCH
     journal.error = None
     await samples.flush()
@@ -82,12 +86,12 @@ async def test_run_flushes_a_full_batch_at_once_and_goes_on_after_a_failure(
     monkeypatch.setattr("opsboard.application.record.FLUSH_EVERY_SECONDS", 0)
     journal.error = StoreUnavailable("the disk is full")
     running = asyncio.create_task(samples.run())
-    samples.observe(sample())
+    observe(samples, sample())
     while journal.failed < 3:
         await asyncio.sleep(0)
     journal.error = None
     for _ in range(MAX_BATCH):
-        samples.observe(sample())
+        observe(samples, sample())
     while sum(await kept(journal)) < MAX_BATCH + 1:
         await asyncio.sleep(0)
     running.cancel()

@@ -17,6 +17,7 @@ from .openapi import openapi_config
 from .page_routes import page_routes
 from .problems import problem_response
 from .security_headers import SecurityHeaders
+from .series_routes import series_routes
 
 SERVICE = "opsboard"
 
@@ -49,6 +50,7 @@ def create_app(
             *page_routes(board, tokens, version),
             *health_routes(board),
             *metrics_routes(board, tokens),
+            *series_routes(board, tokens),
             *event_routes(board, tokens),
         ],
         lifespan=[lifespan],

@@ -11,7 +11,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from ...application.board import Opsboard
 from ...application.errors import EventNotFound
-from ...application.query import DEFAULT_PAGE, MAX_PAGE, event_filter
+from ...application.query_events import DEFAULT_PAGE, MAX_PAGE, event_filter
 from ...application.record import checked_key
 from ...domain.summary import EventSummary
 from .auth import Tokens

@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from ...application.query import RequestMetricsAnswer
+from ...application.query_metrics import MetricsAnswer
 from ...domain.histogram import ExponentialHistogram
 from .negotiation import narrowed
 
@@ -24,7 +24,7 @@ _BOUNDS_SECONDS = (
 _LABELS = ("service_name", "http_route", "http_request_method", "http_response_status_code")
 
 
-def exposition(answer: RequestMetricsAnswer, dropped: int, accept: str) -> tuple[bytes, str]:
+def exposition(answer: MetricsAnswer, dropped: int, accept: str) -> tuple[bytes, str]:
     """The metrics in the format that `accept` prefers, and its content type.
 
     `dropped` counts the samples that this process had to drop. A bucket's count is exact but for
@@ -37,7 +37,7 @@ def exposition(answer: RequestMetricsAnswer, dropped: int, accept: str) -> tuple
 
 
 class _Exposed(Collector):
-    def __init__(self, answer: RequestMetricsAnswer, dropped: int) -> None:
+    def __init__(self, answer: MetricsAnswer, dropped: int) -> None:
         self._answer = answer
         self._dropped = dropped
 
@@ -47,7 +47,11 @@ class _Exposed(Collector):
             "Duration of HTTP server requests.",
             labels=_LABELS,
         )
-        for key, histogram in self._answer.series():
+        histograms = (
+            (self._answer.series.key(series), histogram)
+            for series, histogram in self._answer.rollups.histograms()
+        )
+        for key, histogram in sorted(histograms, key=lambda found: found[0]):
             labels = [key.service, key.route, key.method, str(key.status_code)]
             durations.add_metric(labels, _buckets(histogram), histogram.sum_ns / 1e9)
         yield durations

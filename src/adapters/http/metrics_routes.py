@@ -19,6 +19,10 @@ from .parameters import known_parameters
 Name = Annotated[str | None, QueryParameter(description="exactly this one", required=False)]
 Moment = Annotated[str | None, QueryParameter(description="an RFC 3339 time", required=False)]
 
+Last = Annotated[
+    str | None, QueryParameter(description="a window such as 15m, 1h, 7d", required=False)
+]
+
 
 def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
     """The routes below `/metrics`."""
@@ -35,9 +39,7 @@ def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler
         service: Name = None,
         route: Name = None,
         method: Name = None,
-        last: Annotated[
-            str | None, QueryParameter(description="a window such as 15m, 1h, 7d", required=False)
-        ] = None,
+        last: Last = None,
         since: Moment = None,
         until: Moment = None,
         as_of: Moment = None,
@@ -46,7 +48,7 @@ def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler
 
         JSON, unless Accept prefers Prometheus' text format or OpenMetrics.
         """
-        selection, moment = board.metrics_queries.select(
+        question = board.metrics_queries.question(
             service=service,
             route=route,
             method=method,
@@ -58,9 +60,9 @@ def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler
         headers = {"Vary": "Accept"}
         accept = ",".join(request.headers.getall("accept", []))
         if preferred(accept, ["application/json", *MEDIA_TYPES]) not in MEDIA_TYPES:
-            snapshot = await board.metrics_queries.snapshot(selection, moment)
+            snapshot = await board.metrics_queries.snapshot(question)
             return Response(snapshot, headers=headers)
-        answer = await board.metrics_queries.answer(selection, moment)
+        answer = await board.metrics_queries.answer(question)
         text, content_type = exposition(answer, board.samples.dropped, accept)
         return Response(text, headers={**headers, "Content-Type": content_type})
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from ...application.ports import SampleSink
-from ...domain.sample import KNOWN_METHODS, OTHER_METHOD, RequestSample, SeriesKey
+from ...domain.sample import KNOWN_METHODS, OTHER_METHOD, OTHER_ROUTE, SeriesKey
 from .route_tables import route_table
 from .route_template import route_template
 
@@ -20,7 +20,6 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 CLIENT_CLOSED_REQUEST = 499
 SERVER_ERROR = 500
 MAX_SERIES = 10_000
-OVERFLOW_ROUTE = "(other)"
 
 _log = logging.getLogger(__name__)
 
@@ -50,10 +49,11 @@ class LatencyMiddleware:
         self._table = route_table(app)
         self.app = app
         self._service = service
+        self._number = to.series
         self._observe = to.observe
         self._now = now
         self._monotonic = monotonic
-        self._series: dict[tuple[str, str, int], SeriesKey] = {}
+        self._series: dict[tuple[str, str, int], int] = {}
 
     async def __call__(  # noqa: C901 - closures: an object for each request costs more
         self, scope: Scope, receive: Receive, send: Send
@@ -116,16 +116,18 @@ class LatencyMiddleware:
             latency_ns = self._monotonic() - started
             route = scope.get("path_template") or route_template(scope, root_path, self._table)
             where = (route, scope["method"], status)
-            series = self._series.get(where) or self._intern(*where)
-            self._observe(RequestSample(series, latency_ns, self._now()))
+            series = self._series.get(where)
+            if series is None:
+                series = self._intern(*where)
+            self._observe(series, latency_ns, self._now())
         except Exception:  # noqa: BLE001 - whatever it is, the request must not suffer
             _log.exception("a request could not be recorded")
 
-    def _intern(self, route: str, method: str, status: int) -> SeriesKey:
+    def _intern(self, route: str, method: str, status: int) -> int:
         """The series; past `MAX_SERIES` of them, that of the one route that stands for the rest."""
         if method not in KNOWN_METHODS:
             method = OTHER_METHOD
         if len(self._series) >= MAX_SERIES and (route, method, status) not in self._series:
-            return SeriesKey(self._service, OVERFLOW_ROUTE, method, status)
-        series = SeriesKey(self._service, route, method, status)
+            return self._number(SeriesKey(self._service, OTHER_ROUTE, method, status))
+        series = self._number(SeriesKey(self._service, route, method, status))
         return self._series.setdefault((route, method, status), series)

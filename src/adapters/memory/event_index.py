@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from ...domain.entry import Stream, UnreadableEntry
+from ...application.readable import readable
+from ...domain.entry import Stream
 from ...domain.event import EventFilter, OperationalEvent, RecordedEvent
 from ...domain.summary import EventSummary
 from .journal import MemoryJournal
@@ -62,10 +63,17 @@ class MemoryEventIndex:
                 summary.evolve(event.event)
         return summary
 
-    async def indexed(self) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
+    async def indexed(
+        self, after: int, until: int
+    ) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
         """See `EventIndex.indexed`."""
         for number in sorted(self._events):
-            yield self._events[number]
+            if after < number <= until:
+                yield self._events[number]
+
+    async def trim(self, upto: int) -> None:
+        """See `EventIndex.trim`."""
+        self._events = {number: e for number, e in self._events.items() if number > upto}
 
     async def faults(self) -> list[str]:
         """See `EventIndex.faults`."""
@@ -77,8 +85,5 @@ class MemoryEventIndex:
         recorded = self._journal.at(Stream.EVENTS, number)
         if recorded is None:
             return None
-        try:
-            entry = recorded.entry
-        except UnreadableEntry:
-            return None
-        return RecordedEvent(number, entry) if isinstance(entry, OperationalEvent) else None
+        found = next(readable(self._journal, [recorded], OperationalEvent), None)
+        return None if found is None else RecordedEvent(*found)

@@ -2,34 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
-from ...application.ports import Clock, SavedFold
+from ...application.errors import StoreUnavailable
+from ...application.ports import Clock
 from .event_index import MemoryEventIndex
 from .journal import MemoryJournal
-
-
-class MemoryFolds:
-    """Saved folds in a dictionary."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self._saved: dict[str, SavedFold] = {}
-
-    async def load(self, name: str) -> SavedFold | None:
-        """See `FoldStore.load`."""
-        return self._saved.get(name)
-
-    async def save(self, name: str, saved: SavedFold, expected: int) -> bool:
-        """See `FoldStore.save`."""
-        known = self._saved.get(name)
-        if (known.checkpoint if known else 0) != expected:
-            return False
-        self._saved[name] = saved
-        return True
-
-    async def drop(self, name: str) -> None:
-        """See `FoldStore.drop`."""
-        self._saved.pop(name, None)
+from .rollups import MemoryRollups
 
 
 class MemoryStore:
@@ -39,7 +18,7 @@ class MemoryStore:
         """Start empty."""
         self.journal = MemoryJournal(clock)
         self.event_index = MemoryEventIndex(self.journal)
-        self.folds = MemoryFolds()
+        self.rollups = MemoryRollups()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["MemoryStore"]:
@@ -48,3 +27,11 @@ class MemoryStore:
 
     async def check_writable(self) -> None:
         """Memory always takes a write."""
+
+    async def backup(self, path: Path) -> None:  # noqa: ARG002
+        """See `Store.backup`."""
+        raise StoreUnavailable("memory: is not a file; `opsboard export` copies its journal")
+
+    async def compact(self) -> AsyncIterator[tuple[int, int]]:
+        """See `Store.compact`; memory has no free space of its own."""
+        yield 0, 0

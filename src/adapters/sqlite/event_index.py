@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from ...domain.entry import Recorded, Stream, UnreadableEntry
+from ...application.readable import readable
+from ...domain.entry import Recorded, Stream
 from ...domain.event import EventFilter, OperationalEvent, RecordedEvent
 from ...domain.summary import EventSummary
 from ...domain.words import TextQuery
@@ -71,26 +72,27 @@ class SqliteEventIndex:
             start = max(after, end - TAIL_PAGE)
             found: list[RecordedEvent] = []
             async for page in self._journal.read(Stream.EVENTS, start, end):
-                found += _wanted(wanted, page)
+                found += self._wanted(wanted, page)
             yield found[::-1]
             end = start
+
+    def _wanted(self, wanted: EventFilter, page: Sequence[Recorded]) -> Iterator[RecordedEvent]:
+        for number, event in readable(self._journal, page, OperationalEvent):
+            if wanted.wants(event):
+                yield RecordedEvent(number, event)
 
     async def _search_indexed(
         self, wanted: EventFilter, limit: int, upto: int
     ) -> list[RecordedEvent]:
         where, parameters = _conditions(wanted, upto)
-        sql = f"SELECT {_COLUMNS} FROM event WHERE {where} ORDER BY number DESC LIMIT ?"  # noqa: S608
+        sql = f"SELECT {_COLUMNS} FROM event WHERE {where} ORDER BY number DESC LIMIT ?"
         return [_event(row) for row in await self._reader.fetch(sql, (*parameters, limit))]
 
     async def get(self, id: int) -> RecordedEvent | None:
         """See `EventIndex.get`."""
         async for page in self._journal.read(Stream.EVENTS, id - 1, id):
-            try:
-                entry = page[0].entry
-            except UnreadableEntry:
-                return None
-            if isinstance(entry, OperationalEvent):
-                return RecordedEvent(id, entry)
+            for found in readable(self._journal, page, OperationalEvent):
+                return RecordedEvent(*found)
         return None
 
     async def summarise(self, wanted: EventFilter) -> EventSummary:
@@ -99,7 +101,7 @@ class SqliteEventIndex:
         summary = EventSummary()
         where, parameters = _conditions(wanted, checkpoint)
         sql = (
-            f"SELECT level, service, type, count(*) FROM event WHERE {where} "  # noqa: S608
+            f"SELECT level, service, type, count(*) FROM event WHERE {where} "
             "GROUP BY level, service, type"
         )
         for level, service, type_, count in await self._reader.fetch(sql, parameters):
@@ -109,14 +111,22 @@ class SqliteEventIndex:
                 summary.evolve(recorded.event)
         return summary
 
-    async def indexed(self) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
+    async def indexed(
+        self, after: int, until: int
+    ) -> AsyncIterator[tuple[RecordedEvent, list[str]]]:
         """See `EventIndex.indexed`."""
-        number = 0
-        sql = f"SELECT {_COLUMNS}, words FROM event WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608
-        while rows := await self._reader.fetch(sql, (number, PAGE)):
+        sql = (
+            f"SELECT {_COLUMNS}, words FROM event "
+            "WHERE number > ? AND number <= ? ORDER BY number LIMIT ?"
+        )
+        while rows := await self._reader.fetch(sql, (after, until, PAGE)):
             for *row, words in rows:
                 yield _event(tuple(row)), words.split()
-            number = rows[-1][0]
+            after = rows[-1][0]
+
+    async def trim(self, upto: int) -> None:
+        """See `EventIndex.trim`."""
+        await self._writer.submit_in_background(partial(_trim, upto=upto))
 
     async def faults(self) -> list[str]:
         """See `EventIndex.faults`."""
@@ -124,16 +134,6 @@ class SqliteEventIndex:
 
 
 _INTEGRITY_CHECK = "INSERT INTO event_words(event_words, rank) VALUES ('integrity-check', 1)"
-
-
-def _wanted(wanted: EventFilter, page: Sequence[Recorded]) -> Iterator[RecordedEvent]:
-    for recorded in page:
-        try:
-            entry = recorded.entry
-        except UnreadableEntry:
-            continue
-        if isinstance(entry, OperationalEvent) and wanted.wants(entry):
-            yield RecordedEvent(recorded.number, entry)
 
 
 def _conditions(wanted: EventFilter, upto: int) -> tuple[str, list[Any]]:
@@ -185,6 +185,15 @@ def _add(
         (expected, checkpoint),
     )
     return True
+
+
+def _trim(connection: GroupCommit, *, upto: int) -> None:
+    connection.execute(
+        "INSERT INTO event_words(event_words, rowid, words) "
+        "SELECT 'delete', number, words FROM event WHERE number <= ?",
+        (upto,),
+    )
+    connection.execute("DELETE FROM event WHERE number <= ?", (upto,))
 
 
 def _clear(connection: GroupCommit) -> None:

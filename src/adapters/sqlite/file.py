@@ -156,12 +156,9 @@ def _check_tables(path: Path, address: str) -> None:
 
 def _check_end(path: Path, connection: sqlite3.Connection, stream: str, number: int) -> None:
     """The newest entry is the one that the head names; old ones may have been removed, also all."""
-    newest = f"SELECT max(number) FROM {stream}_entry"  # noqa: S608
-    (found,) = connection.execute(newest).fetchone()
-    if found is None and number > 0:
-        return
-    if (found or 0) != number:
-        raise StoreUnusable(f"{path}: is damaged: {stream} ends at {found or 0}, not at {number}")
+    found = schema.newest(connection, stream)
+    if found != number:
+        raise StoreUnusable(f"{path}: is damaged: {stream} ends at {found}, not at {number}")
 
 
 def _check_writable(path: Path) -> None:

@@ -1,5 +1,6 @@
 """The journal as tables, one for each stream."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any
@@ -8,7 +9,6 @@ from ...application.errors import BrokenChain, IdempotencyClash
 from ...application.growth import Growth, follow
 from ...application.ports import KEY_LIFETIME_NS, Appended, Clock
 from ...domain.entry import (
-    CODEC,
     Encoded,
     Entry,
     Head,
@@ -18,17 +18,20 @@ from ...domain.entry import (
     append_to,
     first_break,
 )
+from ..encoding import CODEC
 from .reader import Reader, Row
 from .writer import GroupCommit, Writer
 
 PAGE = 256
-PAGE_OF = {Stream.SAMPLES: 8}
+PAGE_OF = {Stream.SAMPLES: 64}
 
 _COLUMNS = "number, recorded_at, kind, version, payload, hash, key, fingerprint"
 
 
 class SqliteJournal:
     """Appends through the writer, reads through a reader."""
+
+    decode = staticmethod(CODEC.decode_recorded)
 
     def __init__(self, clock: Clock, writer: Writer, reader: Reader, growth: Growth) -> None:
         """Entries are recorded at the times of `clock`; `growth` wakes those who follow."""
@@ -56,7 +59,7 @@ class SqliteJournal:
         """See `Journal.read`."""
         page_size = PAGE_OF.get(stream, PAGE)
         sql = (
-            f"SELECT {_COLUMNS} FROM {stream}_entry "  # noqa: S608
+            f"SELECT {_COLUMNS} FROM {stream}_entry "
             "WHERE number > ? AND number <= ? ORDER BY number LIMIT ?"
         )
         last = 2**63 - 1 if until is None else until
@@ -72,8 +75,75 @@ class SqliteJournal:
 
     async def head(self, stream: Stream) -> Head:
         """See `Journal.head`."""
-        sql = "SELECT number, hash, recorded_at FROM head WHERE stream = ?"
-        return Head(*(await self._reader.fetch(sql, (stream,)))[0])
+        return await self._reader.ask(partial(_head, stream=stream))
+
+    async def cut(self, stream: Stream) -> Head:
+        """See `Journal.cut`."""
+        return await self._reader.ask(partial(_cut, stream=stream))
+
+    async def trim(self, stream: Stream, upto: int) -> None:
+        """See `Journal.trim`."""
+        await self._writer.submit_in_background(partial(_trim, stream=stream, upto=upto))
+
+    async def number_at(self, stream: Stream, moment: int) -> int:
+        """See `Journal.number_at`."""
+        return await self._reader.ask(partial(_number_at, stream=stream, moment=moment))
+
+    async def size(self, stream: Stream) -> tuple[int, int]:
+        """See `Journal.size`."""
+        sql = f"SELECT count(*), ifnull(sum(length(payload)), 0) FROM {stream}_entry"
+        ((count, size),) = await self._reader.fetch(sql)
+        return count, size
+
+    async def restore_cut(self, stream: Stream, cut: Head) -> None:
+        """See `Journal.restore_cut`."""
+        await self._writer.submit(partial(_restore_cut, stream=stream, cut=cut))
+
+
+def _head(connection: sqlite3.Connection, *, stream: Stream) -> Head:
+    sql = "SELECT number, hash, recorded_at FROM head WHERE stream = ?"
+    return Head(*connection.execute(sql, (stream,)).fetchone())
+
+
+def _cut(connection: sqlite3.Connection, *, stream: Stream) -> Head:
+    sql = "SELECT number, hash, recorded_at FROM cut WHERE stream = ?"
+    found = connection.execute(sql, (stream,)).fetchone()
+    return Head(*found) if found else Head()
+
+
+def _trim(connection: GroupCommit, *, stream: Stream, upto: int) -> None:
+    entries = f"{stream}_entry"
+    kept = connection.execute(
+        "INSERT OR REPLACE INTO cut "
+        f"SELECT ?, number, hash, recorded_at FROM {entries} WHERE number = ?",
+        (stream, upto),
+    )
+    if kept.rowcount:
+        connection.execute(f"DELETE FROM {entries} WHERE number <= ?", (upto,))
+
+
+def _number_at(connection: sqlite3.Connection, *, stream: Stream, moment: int) -> int:
+    """By halving: times never fall within a stream, and an index of them would cost each append."""
+    low, high = _cut(connection, stream=stream).number, _head(connection, stream=stream).number
+    sql = f"SELECT recorded_at FROM {stream}_entry WHERE number = ?"
+    while low < high:
+        middle = (low + high + 1) // 2
+        (recorded_at,) = connection.execute(sql, (middle,)).fetchone()
+        low, high = (middle, high) if recorded_at <= moment else (low, middle - 1)
+    return low
+
+
+def _restore_cut(connection: GroupCommit, *, stream: Stream, cut: Head) -> None:
+    head = _head(connection, stream=stream)
+    if head != Head() and not head == cut == _cut(connection, stream=stream):
+        raise BrokenChain(f"{stream} is not empty, so it can not start after {cut.number}")
+    place = (cut.number, cut.hash, cut.recorded_at, stream)
+    connection.execute(
+        "UPDATE head SET number = ?, hash = ?, recorded_at = ? WHERE stream = ?", place
+    )
+    connection.execute(
+        "INSERT OR REPLACE INTO cut(number, hash, recorded_at, stream) VALUES (?, ?, ?, ?)", place
+    )
 
 
 def _recorded(stream: Stream, row: Row) -> Recorded:
@@ -86,8 +156,7 @@ class _Tail:
     """The end of one stream within one transaction: it gathers rows and writes them together."""
 
     def __init__(self, connection: GroupCommit, stream: Stream) -> None:
-        sql = "SELECT number, hash, recorded_at FROM head WHERE stream = ?"
-        self.head = Head(*connection.execute(sql, (stream,)).fetchone())
+        self.head = _head(connection, stream=stream)
         self._connection = connection
         self._stream = stream
         self._added: list[Recorded] = []
@@ -109,7 +178,7 @@ class _Tail:
     def first_use(self, key: IdempotencyKey, now: int) -> range | None:
         """The numbers that an earlier append under this key was given."""
         sql = (
-            f"SELECT number, fingerprint FROM {self._stream}_entry "  # noqa: S608
+            f"SELECT number, fingerprint FROM {self._stream}_entry "
             "WHERE key = ? AND recorded_at > ? ORDER BY number"
         )
         used = self._connection.execute(sql, (key.name, now - KEY_LIFETIME_NS)).fetchall()
@@ -124,8 +193,7 @@ class _Tail:
         if not self._added:
             return
         self._connection.executemany(
-            f"INSERT INTO {self._stream}_entry({_COLUMNS}) "  # noqa: S608
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO {self._stream}_entry({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             map(_row, self._added),
         )
         self._connection.execute(

@@ -1,26 +1,66 @@
 """Read-only connections, apart from the writer's."""
 
 import sqlite3
-from collections.abc import Sequence
-from typing import Any
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
 
 import aiosqlite
 
 from ...application.errors import StoreUnavailable
+from .file import uri
 
+T = TypeVar("T")
 Row = tuple[Any, ...]
+Question = Callable[[sqlite3.Connection], None]
+
+
+class Snapshot(sqlite3.Connection):
+    """A connection whose `commit` answers the next question within one read transaction.
+
+    `commit` is what aiosqlite sends to its thread in one hop, so that many statements cross once
+    and see the store at one moment. Questions and hops are queued in the same order.
+    """
+
+    questions: deque[Question]
+
+    def commit(self) -> None:
+        """Answer the question that was asked first."""
+        question = self.questions.popleft()
+        self.execute("BEGIN")
+        try:
+            question(self)
+        finally:
+            self.execute("ROLLBACK")
 
 
 class Reader:
     """Asks one read-only connection."""
 
     def __init__(self) -> None:
-        """Wait for `attach`."""
+        """Closed until `opened`."""
         self._database: aiosqlite.Connection | None = None
+        self._snapshot: Snapshot | None = None
 
-    def attach(self, database: aiosqlite.Connection | None) -> None:
-        """Use this connection from now on."""
-        self._database = database
+    @asynccontextmanager
+    async def opened(self, path: Path) -> AsyncIterator[None]:
+        """Read the file at `path` for as long as the context lasts."""
+
+        def factory(*args: Any, **kwargs: Any) -> Snapshot:
+            self._snapshot = Snapshot(*args, **kwargs)
+            self._snapshot.questions = deque()
+            return self._snapshot
+
+        async with aiosqlite.connect(
+            uri(path, "ro"), uri=True, isolation_level=None, factory=factory
+        ) as database:
+            self._database = database
+            try:
+                yield
+            finally:
+                self._database = self._snapshot = None
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Every row of the answer, in one hop. Raises `StoreUnavailable`."""
@@ -35,3 +75,15 @@ class Reader:
         """The first column of the first row; None where there is none."""
         rows = await self.fetch(sql, parameters)
         return rows[0][0] if rows else None
+
+    async def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """What the question finds, at one moment and in one hop. Raises `StoreUnavailable`."""
+        if self._database is None or self._snapshot is None:
+            raise StoreUnavailable("the store is closed")
+        answer: list[T] = []
+        self._snapshot.questions.append(lambda connection: answer.append(question(connection)))
+        try:
+            await self._database.commit()
+        except (sqlite3.Error, ValueError) as error:
+            raise StoreUnavailable(f"the store can not be read: {error}") from error
+        return answer[0]

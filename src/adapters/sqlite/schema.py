@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from ...domain.entry import Stream
 
 APPLICATION_ID = 0x4F505342
-VERSION = 1
+VERSION = 2
 
 _STREAM = """
 CREATE TABLE {stream}_entry(
@@ -23,7 +23,35 @@ CREATE INDEX {stream}_entry_key ON {stream}_entry(key) WHERE key IS NOT NULL;
 INSERT INTO head VALUES ('{stream}', 0, zeroblob(32), 0);
 """
 
-_CREATE = """
+_ROLLUPS = """
+CREATE TABLE cut(
+    stream TEXT PRIMARY KEY,
+    number INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    recorded_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rollup(
+    tier INTEGER NOT NULL,
+    start_ms INTEGER NOT NULL,
+    first_ms INTEGER NOT NULL,
+    last_ms INTEGER NOT NULL,
+    rollups BLOB NOT NULL,
+    UNIQUE (tier, start_ms)
+) STRICT;
+CREATE TABLE settled(
+    minute INTEGER PRIMARY KEY,
+    first_ms INTEGER NOT NULL,
+    last_ms INTEGER NOT NULL,
+    rollups BLOB NOT NULL
+) STRICT;
+CREATE TABLE minute_entry(
+    minute INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (minute, number)
+) STRICT, WITHOUT ROWID;
+"""
+
+_CREATE = f"""
 CREATE TABLE store(id TEXT NOT NULL, probe INTEGER NOT NULL) STRICT;
 INSERT INTO store VALUES (lower(hex(randomblob(16))), 0);
 CREATE TABLE head(
@@ -32,6 +60,7 @@ CREATE TABLE head(
     hash BLOB NOT NULL,
     recorded_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+{_ROLLUPS}
 CREATE TABLE fold(
     name TEXT PRIMARY KEY,
     checkpoint INTEGER NOT NULL,
@@ -57,7 +86,9 @@ CREATE VIRTUAL TABLE event_words USING fts5(
 INSERT INTO fold VALUES ('event_index', 0, x'');
 """
 
-MIGRATIONS: Mapping[int, str] = {}
+MIGRATIONS: Mapping[int, str] = {
+    1: f"{_ROLLUPS} DELETE FROM fold WHERE name = 'request_metrics';",
+}
 """SQL that brings a file of schema version N to N + 1."""
 
 
@@ -65,7 +96,8 @@ def create(connection: sqlite3.Connection) -> None:
     """Lay out an empty store in an empty database, in one transaction."""
     streams = "".join(_STREAM.format(stream=stream) for stream in Stream)
     connection.executescript(
-        f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};"
+        "PRAGMA auto_vacuum = INCREMENTAL; BEGIN IMMEDIATE;"
+        f"PRAGMA application_id = {APPLICATION_ID};"
         f"PRAGMA user_version = {VERSION}; {_CREATE} {streams} COMMIT;"
     )
 
@@ -74,3 +106,12 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
     """Bring a file of an older version up to this one, in one transaction."""
     steps = "".join(MIGRATIONS[step] for step in range(version, VERSION))
     connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
+def newest(connection: sqlite3.Connection, stream: str) -> int:
+    """The number of the newest entry in a stream, be it removed since; in a file of any version."""
+    (found,) = connection.execute(f"SELECT max(number) FROM {stream}_entry").fetchone()
+    if found is None and connection.execute("PRAGMA table_info(cut)").fetchone():
+        sql = "SELECT number FROM cut WHERE stream = ?"
+        (found,) = connection.execute(sql, (stream,)).fetchone() or (0,)
+    return found or 0

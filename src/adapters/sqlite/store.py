@@ -6,17 +6,17 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
-
 from ...application.errors import StoreUnavailable, StoreUnusable
 from ...application.growth import Growth
 from ...application.ports import Clock
+from .backup import back_up
 from .checkpoint import checkpoint_all
+from .compact import compact
 from .event_index import SqliteEventIndex
-from .file import prepare, uri
-from .folds import SqliteFolds
+from .file import prepare
 from .journal import SqliteJournal
 from .reader import Reader
+from .rollups import SqliteRollups
 from .writer import GroupCommit, Writer
 
 POLL_SECONDS = 0.1
@@ -28,21 +28,25 @@ class SqliteStore:
     def __init__(self, path: Path, clock: Clock) -> None:
         """Cheap: nothing is touched before `opened`."""
         self._path = path
+        self._opened = False
         self._growth = Growth()
         self._writer = Writer(path, self._growth.notify)
         self._for_journal, self._for_queries = Reader(), Reader()
         self.journal = SqliteJournal(clock, self._writer, self._for_journal, self._growth)
         self.event_index = SqliteEventIndex(self.journal, self._writer, self._for_queries)
-        self.folds = SqliteFolds(self._writer, self._for_queries)
+        self.rollups = SqliteRollups(self._writer, self._for_queries)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["SqliteStore"]:
         """See `Store.opened`."""
+        if self._opened:
+            raise StoreUnusable(f"{self._path}: was opened before; a new store opens it again")
+        self._opened = True
         await asyncio.to_thread(prepare, self._path)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._writing())
             for reader in (self._for_journal, self._for_queries):
-                await stack.enter_async_context(self._reading(reader))
+                await stack.enter_async_context(reader.opened(self._path))
             for work in (self._poll(), checkpoint_all(self._path, self._growth)):
                 await stack.enter_async_context(_in_background(work))
             yield self
@@ -61,15 +65,6 @@ class SqliteStore:
             self._writer.close()
             await running
 
-    @asynccontextmanager
-    async def _reading(self, reader: Reader) -> AsyncIterator[None]:
-        async with aiosqlite.connect(uri(self._path, "ro"), uri=True) as database:
-            reader.attach(database)
-            try:
-                yield
-            finally:
-                reader.attach(None)
-
     async def _poll(self) -> None:
         """Learn of what other processes append: `data_version` changes with any commit."""
         known = None
@@ -80,6 +75,14 @@ class SqliteStore:
                     known = version
                     self._growth.notify()
             await asyncio.sleep(POLL_SECONDS)
+
+    async def backup(self, path: Path) -> None:
+        """See `Store.backup`."""
+        await back_up(self._path, path)
+
+    def compact(self) -> AsyncIterator[tuple[int, int]]:
+        """See `Store.compact`."""
+        return compact(self._path, self._writer)
 
     async def check_writable(self) -> None:
         """See `Store.check_writable`."""

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from opsboard.application.ports import Store
-from opsboard.application.query import event_filter
+from opsboard.application.project_events import EventProjection
+from opsboard.application.query_events import event_filter
+from opsboard.application.verify import verify
 from opsboard.domain.entry import Stream
 from opsboard.domain.event import EventFilter, OperationalEvent, RecordedEvent
 from opsboard.domain.instant import format_instant
@@ -123,17 +125,67 @@ async def test_the_checkpoint_guards_the_index(store: Store) -> None:
     assert not await index.add(events[1:4], 4, 1)
     assert await index.checkpoint() == 2
     assert await index.add(events[2:], 6, 2)
-    assert [event async for event, _ in index.indexed()] == events
-    assert [words async for _, words in index.indexed()] == [r.event.words() for r in events]
+    assert [event async for event, _ in index.indexed(after=0, until=6)] == events
+    assert [words async for _, words in index.indexed(after=0, until=6)] == [
+        r.event.words() for r in events
+    ]
     assert await index.faults() == []
 
 
 async def test_a_cleared_index_is_empty_and_answers_from_the_journal(filled: Store) -> None:
     await filled.event_index.clear()
     assert await filled.event_index.checkpoint() == 0
-    assert [event async for event in filled.event_index.indexed()] == []
+    assert [event async for event in filled.event_index.indexed(after=0, until=6)] == []
     payment = event_filter(q="payment")
     assert await filled.event_index.search(payment, 9) == expected(payment)
     assert await filled.event_index.add(recorded(), 6, 0)
     assert await filled.event_index.faults() == []
     assert await filled.event_index.search(payment, 9) == expected(payment)
+
+
+@pytest.mark.parametrize("upto", [0, 1, 4, 6])
+async def test_a_trimmed_index_forgets_the_oldest(store: Store, upto: int) -> None:
+    index, events = store.event_index, recorded()
+    await store.journal.append(Stream.EVENTS, [r.event for r in events])
+    await index.add(events, 6, 0)
+    await store.journal.trim(Stream.EVENTS, upto)
+    await index.trim(upto)
+    await index.trim(upto)
+    kept = range(upto + 1, 7)
+    assert await index.checkpoint() == 6
+    assert [event.id async for event, _ in index.indexed(after=0, until=6)] == list(kept)
+    assert [event.id async for event, _ in index.indexed(after=4, until=5)] == [
+        id for id in kept if id == 5
+    ]
+    for wanted in QUESTIONS:
+        assert await index.search(wanted, 100) == expected(wanted, kept)
+        summary = await index.summarise(wanted)
+        assert sum(summary.by_level.values()) == len(expected(wanted, kept))
+    assert [await index.get(r.id) for r in events] == [r if r.id in kept else None for r in events]
+    assert await index.faults() == []
+
+
+async def test_a_trimmed_index_goes_on(store: Store) -> None:
+    index, events = store.event_index, recorded()
+    await store.journal.append(Stream.EVENTS, [r.event for r in events])
+    await index.add(events[:4], 4, 0)
+    await store.journal.trim(Stream.EVENTS, 3)
+    await index.trim(3)
+    assert await index.search(event_filter(), 100) == expected(event_filter(), range(4, 7))
+    assert await index.add(events[4:], 6, 4)
+    payment = event_filter(q="payment")
+    assert await index.search(payment, 9) == expected(payment, range(4, 7))
+    assert await index.faults() == []
+
+
+async def test_a_trimmed_index_can_be_cleared_and_made_anew(store: Store) -> None:
+    index, events = store.event_index, recorded()
+    await store.journal.append(Stream.EVENTS, [r.event for r in events])
+    await index.add(events, 6, 0)
+    await store.journal.trim(Stream.EVENTS, 2)
+    await index.trim(2)
+    await index.clear()
+    await EventProjection(store.journal, index).catch_up()
+    assert await index.checkpoint() == 6
+    assert [event async for event, _ in index.indexed(after=0, until=6)] == events[2:]
+    assert [difference async for difference in verify(store)] == []

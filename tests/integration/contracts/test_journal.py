@@ -30,7 +30,7 @@ def events(*messages: str) -> list[Entry]:
 
 async def messages(journal: Journal, after: int = 0) -> list[str]:
     recorded = await entries(journal, Stream.EVENTS, after)
-    return [r.entry.message for r in recorded if isinstance(r.entry, OperationalEvent)]
+    return [e.message for e in map(journal.decode, recorded) if isinstance(e, OperationalEvent)]
 
 
 async def test_an_empty_stream(journal: Journal) -> None:
@@ -45,7 +45,7 @@ async def test_numbers_count_from_one_without_gaps_in_each_stream(journal: Journ
     assert (await journal.append(Stream.EVENTS, events("c"))).numbers == range(3, 4)
     assert [r.number for r in await entries(journal, Stream.EVENTS)] == [1, 2, 3]
     (batch,) = await entries(journal, Stream.SAMPLES)
-    assert batch.entry == samples[0]
+    assert journal.decode(batch) == samples[0]
 
 
 async def test_concurrent_appends_leave_no_gap_and_lose_nothing(journal: Journal) -> None:
@@ -182,3 +182,173 @@ async def test_a_changed_or_missing_entry_is_not_restored(store: Store, clock: M
         with pytest.raises(BrokenChain):
             await store.journal.restore(broken)
         assert await store.journal.head(Stream.EVENTS) == Head()
+
+
+async def spaced(journal: Journal, clock: ManualClock, count: int = 6) -> list[Recorded]:
+    """Entries "1", "2" ... recorded a second apart."""
+    for number in range(1, count + 1):
+        await journal.append(Stream.EVENTS, events(str(number)))
+        clock.advance(SECOND_NS)
+    return await entries(journal, Stream.EVENTS)
+
+
+def head_at(recorded: Recorded) -> Head:
+    return Head(recorded.number, recorded.hash, recorded.recorded_at)
+
+
+async def test_nothing_was_cut_from_a_new_stream(journal: Journal) -> None:
+    assert await journal.cut(Stream.EVENTS) == Head()
+    await journal.append(Stream.EVENTS, events("a"))
+    assert await journal.cut(Stream.EVENTS) == Head()
+
+
+async def test_trimming_removes_the_oldest_and_keeps_where_the_chain_goes_on(
+    journal: Journal, clock: ManualClock
+) -> None:
+    recorded = await spaced(journal, clock)
+    await journal.append(Stream.SAMPLES, [SampleBatch.of([sample()])])
+    head = await journal.head(Stream.EVENTS)
+    for upto in (2, 5):
+        await journal.trim(Stream.EVENTS, upto)
+        cut = await journal.cut(Stream.EVENTS)
+        assert cut == head_at(recorded[upto - 1])
+        left = await entries(journal, Stream.EVENTS)
+        assert left == recorded[upto:]
+        assert first_break(cut, left) is None
+        assert await journal.head(Stream.EVENTS) == head
+    assert await journal.cut(Stream.SAMPLES) == Head()
+    assert len(await entries(journal, Stream.SAMPLES)) == 1
+
+
+@pytest.mark.parametrize("upto", [0, 1, 2, 7, 99])
+async def test_trimming_what_is_gone_or_not_there_yet_removes_nothing(
+    journal: Journal, clock: ManualClock, upto: int
+) -> None:
+    recorded = await spaced(journal, clock)
+    await journal.trim(Stream.EVENTS, 2)
+    await journal.trim(Stream.EVENTS, upto)
+    assert await journal.cut(Stream.EVENTS) == head_at(recorded[1])
+    assert await entries(journal, Stream.EVENTS) == recorded[2:]
+
+
+async def test_a_stream_goes_on_after_everything_was_trimmed(
+    journal: Journal, clock: ManualClock
+) -> None:
+    recorded = await spaced(journal, clock)
+    await journal.trim(Stream.EVENTS, 6)
+    assert await entries(journal, Stream.EVENTS) == []
+    assert await journal.head(Stream.EVENTS) == await journal.cut(Stream.EVENTS)
+    assert (await journal.append(Stream.EVENTS, events("7"))).numbers == range(7, 8)
+    (seventh,) = await entries(journal, Stream.EVENTS)
+    assert seventh.follows(recorded[-1].hash)
+
+
+async def test_reading_from_before_the_cut_starts_behind_it(
+    journal: Journal, clock: ManualClock
+) -> None:
+    recorded = await spaced(journal, clock)
+    await journal.trim(Stream.EVENTS, 3)
+    for after in (0, 2, 3):
+        assert await entries(journal, Stream.EVENTS, after) == recorded[3:]
+    assert [page async for page in journal.read(Stream.EVENTS, 0, 3)] == []
+    (page,) = [page async for page in journal.read(Stream.EVENTS, 0, 4)]
+    assert list(page) == recorded[3:4]
+    following: AsyncIterator[Sequence[Recorded]] = journal.follow(Stream.EVENTS)
+    assert list(await anext(following)) == recorded[3:]
+
+
+async def test_a_key_goes_with_its_entry(journal: Journal) -> None:
+    await journal.append(Stream.EVENTS, events("a"), KEY)
+    await journal.append(Stream.EVENTS, events("b"))
+    await journal.trim(Stream.EVENTS, 1)
+    again = await journal.append(Stream.EVENTS, events("c"), IdempotencyKey("k", b"two"))
+    assert (again.numbers, again.replayed) == (range(3, 4), False)
+
+
+async def test_the_number_at_a_moment_is_that_of_the_last_entry_by_then(
+    journal: Journal, clock: ManualClock
+) -> None:
+    assert await journal.number_at(Stream.EVENTS, START_NS) == 0
+    await journal.append(Stream.EVENTS, events("1", "2"))
+    clock.advance(SECOND_NS)
+    await journal.append(Stream.EVENTS, events("3"))
+    clock.advance(-SECOND_NS)
+    await journal.append(Stream.EVENTS, events("4"))
+    clock.advance(5 * SECOND_NS)
+    await journal.append(Stream.EVENTS, events("5"))
+    for moment, number in (
+        (0, 0),
+        (START_NS - 1, 0),
+        (START_NS, 2),
+        (START_NS + SECOND_NS - 1, 2),
+        (START_NS + SECOND_NS, 4),
+        (START_NS + 5 * SECOND_NS - 1, 4),
+        (START_NS + 5 * SECOND_NS, 5),
+        (2**62, 5),
+    ):
+        assert await journal.number_at(Stream.EVENTS, moment) == number
+    assert await journal.number_at(Stream.SAMPLES, 2**62) == 0
+
+
+async def test_the_number_at_a_moment_before_the_cut_is_the_cuts(
+    journal: Journal, clock: ManualClock
+) -> None:
+    recorded = await spaced(journal, clock)
+    await journal.trim(Stream.EVENTS, 3)
+    assert await journal.number_at(Stream.EVENTS, 0) == 3
+    assert [await journal.number_at(Stream.EVENTS, each.recorded_at) for each in recorded[2:]] == [
+        3,
+        4,
+        5,
+        6,
+    ]
+    await journal.trim(Stream.EVENTS, 6)
+    assert await journal.number_at(Stream.EVENTS, 0) == 6
+
+
+async def test_the_size_is_of_what_is_left(journal: Journal, clock: ManualClock) -> None:
+    assert await journal.size(Stream.EVENTS) == (0, 0)
+    recorded = await spaced(journal, clock)
+    payloads = [len(each.encoded.payload) for each in recorded]
+    assert await journal.size(Stream.EVENTS) == (6, sum(payloads))
+    await journal.trim(Stream.EVENTS, 4)
+    assert await journal.size(Stream.EVENTS) == (2, sum(payloads[4:]))
+
+
+async def test_a_trimmed_stream_is_restored_from_its_cut(store: Store, clock: ManualClock) -> None:
+    origin = MemoryStore(clock).journal
+    await spaced(origin, clock)
+    await origin.trim(Stream.EVENTS, 4)
+    cut, left = await origin.cut(Stream.EVENTS), await entries(origin, Stream.EVENTS)
+    with pytest.raises(BrokenChain, match="events 5"):
+        await store.journal.restore(left)
+    for _ in range(2):
+        await store.journal.restore_cut(Stream.EVENTS, cut)
+    assert await store.journal.cut(Stream.EVENTS) == cut
+    assert await store.journal.head(Stream.EVENTS) == cut
+    await store.journal.restore(left)
+    assert await entries(store.journal, Stream.EVENTS) == left
+    assert await store.journal.head(Stream.EVENTS) == await origin.head(Stream.EVENTS)
+    assert (await store.journal.append(Stream.EVENTS, events("7"))).numbers == range(7, 8)
+
+
+async def test_a_stream_that_is_not_empty_does_not_start_elsewhere(
+    journal: Journal, clock: ManualClock
+) -> None:
+    (recorded,) = await spaced(journal, clock, 1)
+    for cut in (Head(4, bytes(32), START_NS), Head(1, bytes(32), START_NS)):
+        with pytest.raises(BrokenChain, match="events is not empty"):
+            await journal.restore_cut(Stream.EVENTS, cut)
+    assert await entries(journal, Stream.EVENTS) == [recorded]
+    assert await journal.cut(Stream.EVENTS) == Head()
+
+
+async def test_a_stream_that_is_at_the_cut_but_has_entries_keeps_them(
+    journal: Journal, clock: ManualClock
+) -> None:
+    """A cut is refused where entries would lie before it."""
+    recorded = await spaced(journal, clock, 3)
+    with pytest.raises(BrokenChain, match="events is not empty"):
+        await journal.restore_cut(Stream.EVENTS, head_at(recorded[-1]))
+    assert await entries(journal, Stream.EVENTS) == recorded
+    assert await journal.cut(Stream.EVENTS) == Head()

@@ -4,23 +4,27 @@ import asyncio
 import base64
 
 import msgspec
+import numpy as np
 import pytest
 from opsboard.adapters.memory import MemoryStore
 from opsboard.application import transfer
 from opsboard.application.board import Opsboard
 from opsboard.application.errors import BrokenChain
-from opsboard.application.ports import SavedFold, Store
-from opsboard.application.query import event_filter
+from opsboard.application.ports import RollupChange, Store, StoredRollup
+from opsboard.application.query_events import event_filter
 from opsboard.application.verify import verify
 from opsboard.domain.entry import Stream
+from opsboard.domain.instant import NS_PER_MS
+from opsboard.domain.rollup import Rollups
+from opsboard.domain.tier import Tier
 
-from ...fakes import CountingIds, ManualClock, sample
+from ...fakes import START_NS, CountingIds, ManualClock, observe, sample
 
 
 async def fill(board: Opsboard) -> None:
     for n in range(20):
         await board.record_event(f"event number {n}", meta={"n": n}, key=f"k{n}")
-        board.observe(sample(ms=n))
+        observe(board, sample(ms=n))
         if n % 5 == 0:
             await board.samples.flush()
     await board.samples.flush()
@@ -56,28 +60,60 @@ async def test_an_untouched_store_verifies(board: Opsboard) -> None:
     assert [event.id for event in found.events] == [8]
 
 
-async def test_a_wrong_fold_is_found(board: Opsboard) -> None:
-    folds = board.store.folds
-    saved = await folds.load("request_metrics")
-    assert saved is not None
-    more = Opsboard(MemoryStore(ManualClock()), ManualClock(), CountingIds())
-    more.projections["request_metrics"].fold.series.clear()  # type: ignore[union-attr]
-    empty = more.metrics_queries._projection.fold.dump()
-    wrongs = [
-        (SavedFold(saved.checkpoint, empty), "shop /cart/{id} GET 200: saved count 0, recompu"),
-        (SavedFold(saved.checkpoint, b"\xc1"), "request metrics: the saved fold is damaged"),
-        (SavedFold(99, saved.state), "request metrics: saved up to entry 99, the journal ends"),
+MINUTE = START_NS // NS_PER_MS
+SERIES = "shop /cart/{id} GET 200"
+
+
+async def save_instead(board: Opsboard, checkpoint: int, total: int, minute: int) -> None:
+    """Save rollups that count other numbers of requests than there were."""
+    rollups = board.store.rollups
+    state = await rollups.load()
+    wrong = [
+        Rollups.of(np.zeros(count, np.int64), np.arange(count) * NS_PER_MS)
+        for count in (total, minute)
     ]
-    for wrong, said in wrongs:
-        await folds.drop("request_metrics")
-        await folds.save("request_metrics", wrong, expected=0)
-        (found,) = await differences(board.store)
-        assert said in found
+    change = RollupChange(
+        checkpoint=checkpoint,
+        total=wrong[0],
+        series=state.series,
+        rollups=[StoredRollup(Tier.MINUTE, MINUTE, MINUTE, MINUTE, wrong[1])],
+    )
+    assert await rollups.save(change, expected=state.checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("total", "minute", "said"),
+    [
+        (20, 20, []),
+        (19, 20, [f"the total: {SERIES}: stored count 19, recomputed 20"]),
+        (
+            20,
+            19,
+            [
+                f"the minute 2026-01-31T09:00:00.000Z: {SERIES}: stored count 19, recomputed 20",
+                f"the total: {SERIES}: stored count 20, recomputed 19",
+            ],
+        ),
+    ],
+)
+async def test_a_wrong_rollup_is_found(
+    board: Opsboard, total: int, minute: int, said: list[str]
+) -> None:
+    await save_instead(board, 5, total, minute)
+    assert await differences(board.store) == said
+
+
+async def test_rollups_of_entries_that_the_journal_does_not_have_are_found(
+    board: Opsboard,
+) -> None:
+    await save_instead(board, 99, 20, 20)
+    found = await differences(board.store)
+    assert found == ["rollups: saved up to entry 99, the journal ends at 5"]
 
 
 async def test_a_wrong_index_is_found(board: Opsboard) -> None:
     index = board.store.event_index
-    all_of_them = [event async for event, _ in index.indexed()]
+    all_of_them = [event async for event, _ in index.indexed(after=0, until=20)]
     await index.clear()
     await index.add(all_of_them[:4] + all_of_them[5:], 20, 0)
     assert await differences(board.store) == ["event index: event 5 is not as the journal has it"]

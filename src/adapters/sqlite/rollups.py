@@ -1,0 +1,361 @@
+"""The read model of samples: a packed blob for each minute, hour and day."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+
+from ...application.errors import StoreUnavailable
+from ...application.ports import Coverage, RollupChange, RollupState, StoredRollup
+from ...domain.rollup import Rollups
+from ...domain.series import SeriesSeen
+from ...domain.tier import Tier, Window
+from ..columns import DamagedColumns, pack, unpack
+from ..rollup_blob import decode_rollups, encode_rollups
+from .reader import Reader, Row
+from .writer import GroupCommit, Writer
+
+TOTAL, EXPIRED, SERIES, SETTLED_UPTO = "total", "expired", "series", "settled_upto"
+MAX_PARAMETERS = 500
+
+_SERIES_MAGIC, _SERIES_VERSION = b"OPSK", 1
+_COLUMNS = "tier, start_ms, first_ms, last_ms, rollups"
+_INSERT = f"INSERT OR REPLACE INTO rollup({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"
+_ALL_THERE_IS = {
+    Tier.MINUTE: "NOT EXISTS (SELECT 1 FROM minute_entry WHERE minute = start_ms)",
+    Tier.HOUR: "start_ms + tier <= ifnull((SELECT min(start_ms) FROM rollup "
+    f"WHERE tier = {Tier.MINUTE:d}), start_ms + tier)",
+    Tier.DAY: "start_ms + tier <= ifnull((SELECT min(start_ms) FROM rollup "
+    f"WHERE tier = {Tier.HOUR:d}), start_ms + tier)",
+}
+"""When a rollup can not be cut: retention removed what it was made of."""
+
+_log = logging.getLogger(__name__)
+_series_encoder = msgspec.msgpack.Encoder()
+_series_decoder = msgspec.msgpack.Decoder(list[SeriesSeen])
+
+
+class _Covering(NamedTuple):
+    """What one look at the file found for a window, still packed."""
+
+    checkpoint: int
+    rows: list[Row]
+    partial: list[int]
+    entries: list[int]
+
+
+class SqliteRollups:
+    """Packs and unpacks on threads of their own: the writer only writes, the loop only waits."""
+
+    def __init__(self, writer: Writer, reader: Reader) -> None:
+        """Write through `writer`, read through `reader`."""
+        self._writer = writer
+        self._reader = reader
+
+    async def load(self) -> RollupState:
+        """See `RollupStore.load`."""
+        states, unclosed = await self._reader.ask(_load)
+        return await asyncio.to_thread(_state, states, unclosed)
+
+    async def save(self, change: RollupChange, expected: int) -> bool:
+        """See `RollupStore.save`."""
+        packed = await asyncio.to_thread(_packed, change)
+        job = partial(_save, packed=packed, checkpoint=change.checkpoint, expected=expected)
+        return await self._writer.submit_in_background(job)
+
+    async def covering(
+        self, window: Window, tiers: Sequence[Tier], upto: int | None = None
+    ) -> Coverage:
+        """See `RollupStore.covering`."""
+        question = partial(_covering, window=window, tiers=tiers, upto=upto)
+        found = await self._reader.ask(question)
+        return Coverage(found.checkpoint, map(_rollup, found.rows), found.partial, found.entries)
+
+    async def stored(self, tier: Tier, starts: Sequence[int]) -> list[StoredRollup]:
+        """See `RollupStore.stored`."""
+        sql = f"SELECT {_COLUMNS} FROM rollup WHERE tier = {tier:d} AND start_ms IN"
+        rows = await self._reader.ask(partial(_among, sql=sql, values=starts))
+        return await asyncio.to_thread(lambda: [_rollup(row) for row in rows])
+
+    async def starts(self, tier: Tier) -> list[int]:
+        """See `RollupStore.starts`."""
+        sql = "SELECT start_ms FROM rollup WHERE tier = ? ORDER BY start_ms"
+        return [start for (start,) in await self._reader.fetch(sql, (tier,))]
+
+    async def entries_in(self, minutes: Sequence[int]) -> list[tuple[int, int]]:
+        """See `RollupStore.entries_in`."""
+        sql = "SELECT minute, number FROM minute_entry WHERE minute IN"
+        return sorted(await self._reader.ask(partial(_among, sql=sql, values=minutes)))
+
+    async def settled(self, minutes: Sequence[int]) -> list[StoredRollup]:
+        """See `RollupStore.settled`."""
+        sql = (
+            f"SELECT {Tier.MINUTE:d}, minute, first_ms, last_ms, rollups "
+            "FROM settled WHERE minute IN"
+        )
+        return [
+            _rollup(row) for row in await self._reader.ask(partial(_among, sql=sql, values=minutes))
+        ]
+
+    async def settle(
+        self, upto: int, entries: Sequence[tuple[int, int]], settled: Sequence[StoredRollup]
+    ) -> None:
+        """See `RollupStore.settle`."""
+        rows = [_row(rollup) for rollup in settled]
+        job = partial(_settle, upto=upto, entries=entries, rows=rows)
+        await self._writer.submit_in_background(job)
+
+    async def expire(self, tier: Tier, before_ms: int, limit: int) -> int:
+        """See `RollupStore.expire`."""
+        job = partial(_expire, tier=tier, before_ms=before_ms, limit=limit)
+        return await self._writer.submit_in_background(job)
+
+    async def clear(self) -> None:
+        """See `RollupStore.clear`."""
+        await self._writer.submit_in_background(_clear)
+
+    async def size(self) -> Mapping[str, tuple[int, int]]:
+        """See `RollupStore.size`."""
+        sql = "SELECT tier, count(*), sum(length(rollups)) FROM rollup GROUP BY tier"
+        rows = {tier: (count, size) for tier, count, size in await self._reader.fetch(sql)}
+        return {tier.name.lower(): rows.get(tier, (0, 0)) for tier in Tier}
+
+
+def _state(states: Mapping[str, Row], unclosed: Sequence[tuple[Tier, int]]) -> RollupState:
+    checkpoint, total = states.get(TOTAL, (0, b""))
+    series = states.get(SERIES, (0, b""))[1]
+    return RollupState(
+        checkpoint=checkpoint,
+        settled_upto=states.get(SETTLED_UPTO, (0, b""))[0],
+        total=_total(total),
+        expired=_unpacked(states.get(EXPIRED, (0, b""))[1], "the total of what expired"),
+        series=_unpacked_series(series) if series else (),
+        unclosed=unclosed,
+    )
+
+
+def _total(blob: bytes) -> Rollups | None:
+    """The one that can be summed up anew where it is damaged."""
+    try:
+        return decode_rollups(blob) if blob else None
+    except DamagedColumns as error:
+        _log.error("the total of all samples %s; it is summed up anew", error)
+        return None
+
+
+def _unpacked(blob: bytes, what: str) -> Rollups:
+    try:
+        return decode_rollups(blob) if blob else Rollups.none()
+    except DamagedColumns as error:
+        raise StoreUnavailable(f"{what} {error}; `opsboard rebuild` mends it") from error
+
+
+def _unpacked_series(blob: bytes) -> list[SeriesSeen]:
+    try:
+        return _series_decoder.decode(unpack(_SERIES_MAGIC, _SERIES_VERSION, blob)[0])
+    except (DamagedColumns, ValueError) as error:
+        raise StoreUnavailable(f"the table of series {error}") from error
+
+
+def _rollup(row: Row) -> StoredRollup:
+    tier, start_ms, first_ms, last_ms, blob = row
+    what = f"the rollup of the {Tier(tier).name.lower()} at {start_ms} ms"
+    return StoredRollup(Tier(tier), start_ms, first_ms, last_ms, _unpacked(blob, what))
+
+
+def _row(rollup: StoredRollup) -> Row:
+    blob = encode_rollups(rollup.rollups)
+    return (rollup.tier, rollup.start_ms, rollup.first_ms, rollup.last_ms, blob)
+
+
+class _Packed(NamedTuple):
+    """A change as rows."""
+
+    total: bytes
+    series: bytes
+    rollups: list[Row]
+    settled: list[Row]
+    minutes: Sequence[tuple[int, int]]
+
+
+def _packed(change: RollupChange) -> _Packed:
+    return _Packed(
+        encode_rollups(change.total),
+        pack(_SERIES_MAGIC, _SERIES_VERSION, _series_encoder.encode(change.series), []),
+        [_row(rollup) for rollup in change.rollups],
+        [_row(rollup) for rollup in change.settled],
+        change.minutes,
+    )
+
+
+def _load(connection: sqlite3.Connection) -> tuple[dict[str, Row], list[tuple[Tier, int]]]:
+    rows = connection.execute("SELECT name, checkpoint, state FROM fold").fetchall()
+    unclosed = [
+        (tier, start)
+        for tier in (Tier.HOUR, Tier.DAY)
+        for (start,) in connection.execute(
+            f"SELECT DISTINCT start_ms - start_ms % {tier:d} AS start FROM rollup AS finer "
+            f"WHERE tier < {tier:d} AND NOT EXISTS "
+            f"(SELECT 1 FROM rollup WHERE tier = {tier:d} "
+            f"AND start_ms = finer.start_ms - finer.start_ms % {tier:d}) ORDER BY start"
+        )
+    ]
+    return {name: tuple(state) for name, *state in rows}, unclosed
+
+
+def _save(connection: GroupCommit, *, packed: _Packed, checkpoint: int, expected: int) -> bool:
+    found = connection.execute("SELECT checkpoint FROM fold WHERE name = ?", (TOTAL,)).fetchone()
+    if (found[0] if found else 0) != expected:
+        return False
+    connection.executemany(
+        "INSERT OR REPLACE INTO fold VALUES (?, ?, ?)",
+        [(TOTAL, checkpoint, packed.total), (SERIES, checkpoint, packed.series)],
+    )
+    connection.executemany(_INSERT, packed.rollups)
+    _keep_settled(connection, packed.settled)
+    connection.executemany("INSERT OR IGNORE INTO minute_entry VALUES (?, ?)", packed.minutes)
+    return True
+
+
+def _keep_settled(connection: GroupCommit, rows: Iterable[Row]) -> None:
+    connection.executemany(
+        "INSERT OR REPLACE INTO settled VALUES (?, ?, ?, ?)", [row[1:] for row in rows]
+    )
+
+
+def _settle(
+    connection: GroupCommit,
+    *,
+    upto: int,
+    entries: Sequence[tuple[int, int]],
+    rows: Sequence[Row],
+) -> None:
+    connection.execute("INSERT OR REPLACE INTO fold VALUES (?, ?, x'')", (SETTLED_UPTO, upto))
+    connection.executemany("DELETE FROM minute_entry WHERE minute = ? AND number = ?", entries)
+    _keep_settled(connection, rows)
+    connection.execute(
+        "DELETE FROM settled WHERE NOT EXISTS "
+        "(SELECT 1 FROM minute_entry WHERE minute_entry.minute = settled.minute)"
+    )
+
+
+def _clear(connection: GroupCommit) -> None:
+    for tier in Tier:
+        connection.execute(
+            f"DELETE FROM rollup WHERE tier = {tier:d} AND start_ms IN "
+            f"(SELECT minute - minute % {tier:d} FROM minute_entry)"
+        )
+    connection.execute(
+        f"INSERT OR REPLACE INTO rollup({_COLUMNS}) "
+        f"SELECT {Tier.MINUTE:d}, minute, first_ms, last_ms, rollups FROM settled"
+    )
+    connection.execute("DELETE FROM settled")
+    connection.execute("DELETE FROM minute_entry")
+    upto = connection.execute("SELECT checkpoint FROM fold WHERE name = ?", (SETTLED_UPTO,))
+    row = upto.fetchone()
+    if row is None:
+        connection.execute("DELETE FROM rollup")
+        connection.execute("DELETE FROM fold WHERE name IN (?, ?)", (TOTAL, SERIES))
+    else:
+        connection.execute(
+            "UPDATE fold SET checkpoint = ?, state = x'' WHERE name = ?", (row[0], TOTAL)
+        )
+
+
+def _expire(connection: GroupCommit, *, tier: Tier, before_ms: int, limit: int) -> int:
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM rollup WHERE tier = ? AND start_ms < ? ORDER BY start_ms LIMIT ?",
+        (tier, before_ms, limit),
+    ).fetchall()
+    if rows and tier is Tier.DAY:
+        known = connection.execute("SELECT state FROM fold WHERE name = ?", (EXPIRED,)).fetchone()
+        expired = _unpacked(known[0] if known else b"", "the total of what expired")
+        merged = Rollups.merged([expired, *(_rollup(row).rollups for row in rows)])
+        connection.execute(
+            "INSERT OR REPLACE INTO fold VALUES (?, 0, ?)", (EXPIRED, encode_rollups(merged))
+        )
+    connection.executemany(
+        "DELETE FROM rollup WHERE tier = ? AND start_ms = ?", [row[:2] for row in rows]
+    )
+    return len(rows)
+
+
+def _among(connection: sqlite3.Connection, *, sql: str, values: Sequence[int]) -> list[Row]:
+    """The rows whose column is one of the values, asked for in parts that SQLite takes."""
+    found: list[Row] = []
+    for start in range(0, len(values), MAX_PARAMETERS):
+        part = values[start : start + MAX_PARAMETERS]
+        places = ", ".join("?" * len(part))
+        found += connection.execute(f"{sql} ({places})", tuple(part)).fetchall()
+    return found
+
+
+def _covering(
+    connection: sqlite3.Connection, *, window: Window, tiers: Sequence[Tier], upto: int | None
+) -> _Covering:
+    row = connection.execute("SELECT checkpoint FROM fold WHERE name = ?", (TOTAL,)).fetchone()
+    found: list[Row] = []
+    spans = [window]
+    for tier in sorted(tiers, reverse=True):
+        rows = partial(_within, connection, tier, window, upto)
+        spans = [left for span in spans for left in _taken(tier, span, rows(span), found)]
+    cut = [
+        minute
+        for span in spans
+        for (minute,) in connection.execute(
+            f"SELECT start_ms FROM rollup WHERE tier = {Tier.MINUTE:d} "
+            "AND start_ms >= ? AND start_ms < ? AND last_ms >= ? AND first_ms < ?",
+            (Tier.MINUTE.start_of(span.since), span.until, *window),
+        )
+    ]
+    entries = {
+        number
+        for _, number in _among(
+            connection,
+            sql="SELECT minute, number FROM minute_entry WHERE minute IN",
+            values=cut,
+        )
+        if upto is None or number <= upto
+    }
+    return _Covering(row[0] if row else 0, found, cut, sorted(entries))
+
+
+def _within(
+    connection: sqlite3.Connection, tier: Tier, window: Window, upto: int | None, span: Window
+) -> Iterator[Row]:
+    """The rollups of a tier that start in a span and lie within the window.
+
+    Where nothing finer is kept any more, it lies within if it starts there.
+    """
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM rollup WHERE tier = {tier:d} "
+        "AND start_ms >= ? AND start_ms < ? AND (first_ms >= ? AND last_ms < ? "
+        f"OR start_ms >= ? AND first_ms < ? AND {_ALL_THERE_IS[tier]}) ORDER BY start_ms",
+        (tier.start_of(span.since), span.until, *window, *window),
+    )
+    for row in rows:
+        if upto is None or not _has_later(connection, row[1], row[1] + tier, upto):
+            yield row
+
+
+def _taken(tier: Tier, span: Window, rows: Iterable[Row], found: list[Row]) -> Iterator[Window]:
+    """Add the rows to `found`; the spans that they leave between."""
+    left = span.since
+    for row in rows:
+        start = row[1]
+        found.append(row)
+        if left < start:
+            yield Window(left, start)
+        left = start + tier
+    if left < span.until:
+        yield Window(left, span.until)
+
+
+def _has_later(connection: sqlite3.Connection, start: int, end: int, upto: int) -> bool:
+    """Whether an entry past `upto` has samples in the span."""
+    sql = "SELECT 1 FROM minute_entry WHERE minute >= ? AND minute < ? AND number > ? LIMIT 1"
+    return connection.execute(sql, (start, end, upto)).fetchone() is not None

@@ -1,0 +1,83 @@
+"""The running projection of events: it keeps their index up with the journal."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from ..domain.entry import Recorded, Stream, UnreadableEntry
+from ..domain.event import OperationalEvent, RecordedEvent
+from .ports import EventIndex, Journal
+from .readable import readable
+
+CALM_SECONDS = 0.05
+CALM_ENTRIES = 50
+MAX_TAIL_ENTRIES = 10_000
+
+_log = logging.getLogger(__name__)
+
+
+class EventProjection:
+    """Keeps the index of events up with the journal."""
+
+    def __init__(self, journal: Journal, index: EventIndex) -> None:
+        """Index in `index` what `journal` holds."""
+        self._journal = journal
+        self._index = index
+        self.unreadable = 0
+
+    async def start(self) -> None:
+        """Nothing to load: the checkpoint lies in the index."""
+
+    async def catch_up(self) -> None:
+        """Index every event that the journal has by now."""
+        checkpoint = await self._index.checkpoint()
+        async for page in self._journal.read(Stream.EVENTS, checkpoint):
+            checkpoint = await self._add(page, checkpoint)
+
+    async def run(self) -> None:
+        """Follow the journal until cancelled."""
+        while True:
+            checkpoint = await self._index.checkpoint()
+            after = max(checkpoint, (await self._journal.cut(Stream.EVENTS)).number)
+            async for page in self._journal.follow(Stream.EVENTS, after):
+                if page[0].number != after + 1:
+                    break
+                await self._wait_for_calm(after)
+                after = checkpoint = await self._add(page, checkpoint)
+
+    async def _wait_for_calm(self, checkpoint: int) -> None:
+        """Let events pour in: indexing them now would hold up those who wait for their commit.
+
+        An answer holds what is not indexed too, at the price of reading it, so the wait ends at
+        `MAX_TAIL_ENTRIES`.
+        """
+        head = (await self._journal.head(Stream.EVENTS)).number
+        while head - checkpoint < MAX_TAIL_ENTRIES:
+            before = head
+            await asyncio.sleep(CALM_SECONDS)
+            head = (await self._journal.head(Stream.EVENTS)).number
+            if head - before <= CALM_ENTRIES:
+                return
+
+    async def save(self) -> None:
+        """Nothing to save: the index is saved as it grows."""
+
+    async def lag(self) -> int:
+        """How many events of the journal are not indexed yet."""
+        head = await self._journal.head(Stream.EVENTS)
+        cut = await self._journal.cut(Stream.EVENTS)
+        return head.number - max(cut.number, await self._index.checkpoint())
+
+    async def _add(self, page: Sequence[Recorded], expected: int) -> int:
+        """Index a page; the new checkpoint, which another process may have moved further."""
+        events = [
+            RecordedEvent(number, event)
+            for number, event in readable(self._journal, page, OperationalEvent, self._leave_out)
+        ]
+        if await self._index.add(events, page[-1].number, expected):
+            return page[-1].number
+        return await self._index.checkpoint()
+
+    def _leave_out(self, recorded: Recorded, error: UnreadableEntry) -> None:
+        self.unreadable += 1
+        _log.error("%s %d is left out: %s", recorded.stream, recorded.number, error)

@@ -1,0 +1,270 @@
+"""Questions about request samples: answered from rollups, what is pending, and the samples."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from ..domain.entry import Recorded, Stream
+from ..domain.instant import NS_PER_MS, format_instant, parse_duration, parse_instant, window
+from ..domain.metrics import EVERYTHING, MetricsSnapshot, Selection, snapshot
+from ..domain.pending import by_span
+from ..domain.rollup import Rollups
+from ..domain.sample import Ints, SampleBatch
+from ..domain.series import SeriesTable
+from ..domain.tier import EVER, Tier, Window
+from ..domain.validation import InvalidInput
+from .errors import Overloaded, StoreUnavailable
+from .ports import Clock, Journal, RollupStore, StoredRollup
+from .project_samples import FOLD_AT_ONCE, SampleProjection
+from .readable import read_numbers, readable
+from .record import SampleRecorder
+
+TRIES = 10
+FLUSH_WAIT_SECONDS = 1.0
+"""How long an answer waits for the newest samples where the store does not take them."""
+
+
+class MetricsQuestion(msgspec.Struct, frozen=True):
+    """Which series, ended when (ms), and as known at which moment (ns; None: now)."""
+
+    selection: Selection = EVERYTHING
+    window: Window = EVER
+    as_of: int | None = None
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Rollups of samples that ended in a span which starts at `start_ms`, and none outside."""
+
+    start_ms: int
+    rollups: Rollups
+
+
+class MetricsAnswer(msgspec.Struct, frozen=True):
+    """What a question finds: rollups of the wanted series, and the time since the start in ns."""
+
+    rollups: Rollups
+    series: SeriesTable
+    uptime_ns: int
+
+
+class MetricsQueries:
+    """Answers from the projection and its rollups, and reads samples only where a window cuts."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        samples: SampleRecorder,
+        projection: SampleProjection,
+        rollups: RollupStore,
+        clock: Clock,
+    ) -> None:
+        """Uptime counts from now, by `clock`."""
+        self._journal = journal
+        self._samples = samples
+        self._projection = projection
+        self._rollups = rollups
+        self._clock = clock
+        self._started = clock.now()
+        self._started_monotonic = clock.monotonic()
+
+    async def snapshot(self, question: MetricsQuestion) -> MetricsSnapshot:
+        """The metrics that the question asks for.
+
+        Every sample observed in this process before the call is in it, unless the journal can
+        not take it now. Raises `InvalidInput`, `StoreUnavailable`.
+        """
+        answer = await self.answer(question)
+        return await asyncio.to_thread(snapshot, answer.rollups, answer.series, answer.uptime_ns)
+
+    async def answer(self, question: MetricsQuestion) -> MetricsAnswer:
+        """What `snapshot` sums up, with its histograms."""
+        await self.settle()
+        projection = self._projection
+        if question.window == EVER and question.as_of is None:
+            async with projection.standing:
+                rollups = await asyncio.to_thread(lambda: projection.total)
+        else:
+            pieces = await self.pieces(question)
+            parts = (piece.rollups for piece in pieces)
+            rollups = await asyncio.to_thread(Rollups.merged_in_turn, parts)
+        wanted = question.selection.of(rollups, projection.series)
+        return MetricsAnswer(wanted, projection.series, self._uptime(question.as_of))
+
+    @property
+    def known(self) -> SeriesTable:
+        """Every series that was seen by now."""
+        return self._projection.series
+
+    async def settle(self) -> None:
+        """Bring the projection up to what was observed in this process by now."""
+        with suppress(StoreUnavailable, Overloaded, TimeoutError):
+            async with asyncio.timeout(FLUSH_WAIT_SECONDS):
+                await self._samples.flush()
+        await self._projection.catch_up()
+
+    async def pieces(self, question: MetricsQuestion, step_ms: int = Tier.DAY) -> Iterator[Piece]:
+        """The samples that the window holds, in pieces none of which lies in two steps.
+
+        Stored pieces are unpacked as they are taken, which raises `StoreUnavailable` for one that
+        is damaged. Raises `InvalidInput` where `as_of` lies before the oldest sample that is kept.
+        """
+        for _ in range(TRIES):
+            try:
+                stored, pending, cuts = await self._look(question, step_ms)
+                for cut in cuts:
+                    pending += await self._from_samples(question.window, cut, step_ms)
+            except _Moved:
+                await self._projection.catch_up()
+            else:
+                unpacked = (Piece(rollup.start_ms, rollup.rollups) for rollup in stored)
+                return chain(unpacked, pending)
+        raise StoreUnavailable("the samples asked for are being moved; try again")
+
+    async def _look(
+        self, question: MetricsQuestion, step_ms: int
+    ) -> tuple[Iterable[StoredRollup], list[Piece], list["_Cut"]]:
+        """What lies within as a whole, stored and pending, and what has to be cut out of samples.
+
+        All are of one moment: the store's checkpoint is where `pending` starts.
+        """
+        projection, window = self._projection, question.window
+        tiers = [tier for tier in Tier if step_ms % tier == 0]
+        async with projection.standing:
+            upto = await self._upto(question.as_of)
+            of_stored = None if upto is not None and upto >= projection.saved_upto else upto
+            stored = await self._rollups.covering(window, tiers, of_stored)
+            if stored.checkpoint != projection.saved_upto:
+                await projection.reload()
+                raise _Moved
+            whole, pending = self._pending(window, upto, whole=Tier.MINUTE in tiers)
+            if window == EVER and len(projection.expired.series):
+                whole.append(Piece(0, projection.expired))
+        return stored.rollups, whole, [_Cut(frozenset(stored.partial), stored.entries), pending]
+
+    async def _upto(self, as_of: int | None) -> int | None:
+        """The last entry that was recorded by then; None where that is all there is."""
+        if as_of is None:
+            return None
+        cut = await self._journal.cut(Stream.SAMPLES)
+        if as_of < cut.recorded_at:
+            oldest = format_instant(cut.recorded_at)
+            raise InvalidInput.of("as_of", f"must not lie before {oldest}: older samples are gone")
+        upto = await self._journal.number_at(Stream.SAMPLES, as_of)
+        return None if upto >= self._projection.checkpoint else upto
+
+    def _pending(
+        self, window: Window, upto: int | None, *, whole: bool
+    ) -> tuple[list[Piece], "_Cut"]:
+        """Of what is not stored: minutes that count as a whole, if any may, and those to cut."""
+        pending = self._projection.pending
+        found: list[Piece] = []
+        cut: set[int] = set()
+        for minute, part in pending.minutes.items():
+            if whole and upto is None and window.holds(part.first_ms, part.last_ms):
+                found.append(Piece(minute, part.rollups))
+            elif part.first_ms < window.until and part.last_ms >= window.since:
+                cut.add(minute)
+        numbers = {
+            number
+            for minute, number in pending.entries
+            if minute in cut and (upto is None or number <= upto)
+        }
+        return found, _Cut(frozenset(cut), sorted(numbers))
+
+    async def _from_samples(self, window: Window, cut: "_Cut", step_ms: int) -> list[Piece]:
+        """The samples of the cut minutes, as far as the window holds them."""
+        span_ms = min(step_ms, Tier.MINUTE)
+        found: list[Piece] = []
+        read = 0
+        minutes = np.array(sorted(cut.minutes), np.int64)
+        for part in _parts(cut.numbers):
+            entries: list[Recorded] = []
+            async for page in read_numbers(self._journal, Stream.SAMPLES, part):
+                entries += page
+            read += len(entries)
+            batches = [batch for _, batch in readable(self._journal, entries, SampleBatch)]
+            for ids, latency_ns, ended_at_ms in self._cut_out(window, minutes, batches):
+                found += [
+                    Piece(start, rollups)
+                    for start, rollups, _, _ in by_span(ids, latency_ns, ended_at_ms, span_ms)
+                ]
+            await asyncio.sleep(0)
+        if read < len(cut.numbers):
+            raise _Moved
+        return found
+
+    def _cut_out(
+        self, window: Window, minutes: Ints, batches: Sequence[SampleBatch]
+    ) -> Iterator[tuple[Ints, Ints, Ints]]:
+        """Series ids, latencies and ends of the samples that count, together; none if none do."""
+        columns = []
+        for batch in batches:
+            ended_at_ms = batch.ended_at_ms
+            kept = np.isin(ended_at_ms - ended_at_ms % Tier.MINUTE, minutes)
+            kept &= (ended_at_ms >= window.since) & (ended_at_ms < window.until)
+            ids = self._projection.series.ids_of(batch)
+            columns.append((ids[kept], batch.latency_ns[kept], ended_at_ms[kept]))
+        if not columns:
+            return
+        ids, latency_ns, ended_at_ms = map(np.concatenate, zip(*columns, strict=True))
+        if len(ids):
+            yield ids, latency_ns, ended_at_ms
+
+    def _uptime(self, as_of: int | None) -> int:
+        if as_of is None:
+            return self._clock.monotonic() - self._started_monotonic
+        return max(0, min(as_of, self._clock.now()) - self._started)
+
+    def question(
+        self,
+        *,
+        service: str | None = None,
+        route: str | None = None,
+        method: str | None = None,
+        last: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        as_of: str | None = None,
+    ) -> MetricsQuestion:
+        """The question that a caller's words mean (`last="15m"`, RFC 3339 times).
+
+        `last` ends at `as_of`, or now. Raises `InvalidInput` naming the parameter.
+        """
+        moment = None if as_of is None else parse_instant(as_of, "as_of")
+        if last is not None:
+            if since is not None or until is not None:
+                raise InvalidInput.of("last", "goes without since and until")
+            end = self._clock.now() if moment is None else moment
+            start = max(0, end - parse_duration(last, "last"))
+            asked = Window(-(-start // NS_PER_MS), end // NS_PER_MS + 1)
+        else:
+            asked = _window(*window(since=since, until=until))
+        return MetricsQuestion(Selection(service, route, method), asked, moment)
+
+
+class _Moved(Exception):
+    """Another process rolled up, or retention removed, what was about to be read."""
+
+
+class _Cut(NamedTuple):
+    """Minutes of which only a part counts, and the entries that have samples in them."""
+
+    minutes: frozenset[int]
+    numbers: Sequence[int]
+
+
+def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (numbers[at : at + FOLD_AT_ONCE] for at in range(0, len(numbers), FOLD_AT_ONCE))
+
+
+def _window(since: int | None, until: int | None) -> Window:
+    """The whole ms within [since, until) in ns."""
+    return Window(
+        EVER.since if since is None else -(-since // NS_PER_MS),
+        EVER.until if until is None else -(-until // NS_PER_MS),
+    )

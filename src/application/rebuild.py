@@ -1,0 +1,32 @@
+"""The read models, folded anew from the journal."""
+
+from collections.abc import AsyncIterator
+
+from ..domain.entry import Stream
+from .ports import Clock, Store
+from .project_events import EventProjection
+from .project_samples import SampleProjection
+
+ENTRIES_A_STEP = 1_024
+
+
+async def rebuild(store: Store, clock: Clock) -> AsyncIterator[tuple[int, int]]:
+    """Drop the read models and fold them again; how many entries of how many are folded.
+
+    What retention left only as rollups stays as it is. Cut off, it goes on where it was the next
+    time that the store is opened. Raises `StoreUnavailable`.
+    """
+    await store.rollups.clear()
+    await store.event_index.clear()
+    samples = SampleProjection(store.journal, store.rollups, clock)
+    await samples.load()
+    start = samples.checkpoint
+    total = await samples.lag() + (await store.journal.head(Stream.EVENTS)).number
+    yield 0, total
+    more = True
+    while more:
+        more = await samples.advance(ENTRIES_A_STEP)
+        await samples.save()
+        yield samples.checkpoint - start, total
+    await EventProjection(store.journal, store.event_index).catch_up()
+    yield total, total

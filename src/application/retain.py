@@ -1,0 +1,128 @@
+"""Retention: what is older than it is kept for goes, in steps that no write has to wait for."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from ..domain.entry import Stream
+from ..domain.instant import NS_PER_MS
+from ..domain.pending import PendingMinutes
+from ..domain.retention import Retention
+from ..domain.sample import SampleBatch
+from ..domain.tier import Tier
+from .ports import Clock, Store, StoredRollup
+from .project_samples import SampleProjection, merged_rollup, of_pending
+from .readable import readable
+
+EVERY_SECONDS = 60.0
+SAMPLE_ENTRIES_A_STEP = 32
+EVENTS_A_STEP = 256
+ROLLUPS_A_STEP = 32
+
+_log = logging.getLogger(__name__)
+
+
+class Retainer:
+    """Removes, oldest first: samples that are rolled up, events that are indexed, old rollups."""
+
+    def __init__(
+        self, store: Store, projection: SampleProjection, retention: Retention, clock: Clock
+    ) -> None:
+        """Keep what `store` holds for as long as `retention` says."""
+        self._store = store
+        self._projection = projection
+        self._retention = retention
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Remove what is due, every minute, until cancelled."""
+        while True:
+            await self.remove_due()
+            await asyncio.sleep(EVERY_SECONDS)
+
+    async def remove_due(self) -> int:
+        """Remove everything that is due now; how many entries and rollups that were."""
+        removed = 0
+        for step in (self._samples_step, self._events_step, self._rollups_step):
+            while count := await step():
+                removed += count
+                await asyncio.sleep(0)
+        if removed:
+            _log.info("retention removed %d entries and rollups", removed)
+        return removed
+
+    async def _samples_step(self) -> int:
+        """Settle and trim a few sample entries; a step that was cut off is ended first."""
+        journal, rollups = self._store.journal, self._store.rollups
+        cut = (await journal.cut(Stream.SAMPLES)).number
+        upto = self._projection.settled_upto
+        if upto <= cut:
+            due = await self._due(Stream.SAMPLES, self._retention.raw)
+            upto = min(due, cut + SAMPLE_ENTRIES_A_STEP, self._projection.saved_upto)
+            if upto <= cut:
+                return 0
+            async with self._projection.standing:
+                entries, settled = await self._settled(cut, upto)
+                await rollups.settle(upto, entries, settled)
+                self._projection.settled_upto = upto
+        await journal.trim(Stream.SAMPLES, upto)
+        return upto - cut
+
+    async def _settled(
+        self, cut: int, upto: int
+    ) -> tuple[Sequence[tuple[int, int]], list[StoredRollup]]:
+        """Where the entries in (cut, upto] have samples, and what of it later ones share."""
+        rollups = self._store.rollups
+        fold = PendingMinutes(self._projection.series)
+        async for page in self._store.journal.read(Stream.SAMPLES, cut, upto):
+            fold.evolve(list(readable(self._store.journal, page, SampleBatch)))
+        shared = sorted(
+            {n for n, number in await rollups.entries_in(sorted(fold.minutes)) if number > upto}
+        )
+        before = {each.start_ms: [each] for each in await rollups.settled(shared)}
+        return fold.entries, [
+            merged_rollup(
+                Tier.MINUTE,
+                minute,
+                [*before.get(minute, ()), of_pending(minute, fold.minutes[minute])],
+            )
+            for minute in shared
+        ]
+
+    async def _events_step(self) -> int:
+        journal, index = self._store.journal, self._store.event_index
+        cut = (await journal.cut(Stream.EVENTS)).number
+        due = await self._due(Stream.EVENTS, self._retention.events)
+        upto = min(due, cut + EVENTS_A_STEP, await index.checkpoint())
+        if upto <= cut:
+            return 0
+        await journal.trim(Stream.EVENTS, upto)
+        await index.trim(upto)
+        return upto - cut
+
+    async def _due(self, stream: Stream, age: int | None) -> int:
+        """The last entry of a stream that is older than `age` ns."""
+        if age is None:
+            return 0
+        return await self._store.journal.number_at(stream, self._clock.now() - age)
+
+    async def _rollups_step(self) -> int:
+        """Minutes and hours go once what is made of them is made; days count as expired."""
+        hours = self._retention.hours
+        for tier, age in (
+            (Tier.MINUTE, self._retention.minutes),
+            (Tier.HOUR, hours),
+            (Tier.DAY, hours),
+        ):
+            if age is None:
+                continue
+            before = (self._clock.now() - age) // NS_PER_MS
+            before = tier.coarser.start_of(before)
+            async with self._projection.standing:
+                before = min(before, self._projection.unclosed_from(tier.coarser))
+                removed = await self._store.rollups.expire(tier, before, ROLLUPS_A_STEP)
+                if removed and tier is Tier.DAY:
+                    self._projection.expired = (await self._store.rollups.load()).expired
+            if removed:
+                return removed
+        return 0

@@ -1,0 +1,134 @@
+"""Proof that every rollup is what its samples, or its finer rollups, fold to."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from ..domain.entry import Stream
+from ..domain.instant import NS_PER_MS, format_instant
+from ..domain.pending import PendingMinutes
+from ..domain.rollup import Rollups
+from ..domain.sample import SampleBatch
+from ..domain.series import SeriesTable
+from ..domain.tier import EVER, Tier, Window
+from .ports import Store, StoredRollup
+from .project_samples import merged_rollup, sum_of
+from .readable import read_numbers, readable
+
+TRIES = 5
+"""How often a difference is looked at again because another process rolled up meanwhile."""
+
+
+async def verify_rollups(store: Store) -> AsyncIterator[str]:
+    """Each rollup that differs from what it is made of, with the first series that does."""
+    state = await store.rollups.load()
+    head = await store.journal.head(Stream.SAMPLES)
+    if state.checkpoint > head.number:
+        yield f"rollups: saved up to entry {state.checkpoint}, the journal ends at {head.number}"
+    series = SeriesTable(state.series)
+    numbers = await _numbers_by_minute(store, state.settled_upto, state.checkpoint)
+    oldest = min(await store.rollups.starts(Tier.MINUTE), default=EVER.until)
+    for minute in sorted(minute for minute in numbers if minute >= oldest):
+        fault = await _minute_fault(store, series, minute, numbers[minute], state.checkpoint)
+        if fault:
+            yield fault
+    for tier in (Tier.HOUR, Tier.DAY):
+        oldest = min(await store.rollups.starts(tier.finer), default=EVER.until)
+        for start in await store.rollups.starts(tier):
+            if start >= oldest and (fault := await _span_fault(store, series, tier, start)):
+                yield fault
+    if fault := await _total_fault(store, series):
+        yield fault
+
+
+async def _numbers_by_minute(store: Store, after: int, until: int) -> dict[int, list[int]]:
+    """The entries that have samples in each minute, from the entries themselves."""
+    found: dict[int, list[int]] = defaultdict(list)
+    async for page in store.journal.read(Stream.SAMPLES, after, until):
+        for number, batch in readable(store.journal, page, SampleBatch):
+            for minute in {Tier.MINUTE.start_of(end) for end in batch.ended_at_ms.tolist()}:
+                found[minute].append(number)
+    return found
+
+
+async def _minute_fault(
+    store: Store, series: SeriesTable, minute: int, numbers: list[int], checkpoint: int
+) -> str | None:
+    """What is wrong with a minute; once more if another process added to it meanwhile."""
+    for _ in range(TRIES):
+        indexed = [number for _, number in await store.rollups.entries_in([minute])]
+        stored = await store.rollups.stored(Tier.MINUTE, [minute])
+        expected = await _refolded(store, series, minute, numbers)
+        newest = await _checkpoint(store)
+        if indexed == numbers:
+            fault = _difference(series, Tier.MINUTE, minute, stored, expected)
+            if fault is None or newest == checkpoint:
+                return fault
+        elif newest == checkpoint:
+            return f"the minute {_at(minute)}: its entries are not those that are noted"
+        checkpoint, numbers = newest, indexed
+    return None
+
+
+async def _checkpoint(store: Store) -> int:
+    return (await store.rollups.covering(Window(0, 0), ())).checkpoint
+
+
+async def _refolded(
+    store: Store, series: SeriesTable, minute: int, numbers: Sequence[int]
+) -> Rollups:
+    fold = PendingMinutes(series)
+    async for page in read_numbers(store.journal, Stream.SAMPLES, numbers):
+        fold.evolve(list(readable(store.journal, page, SampleBatch)))
+    settled = await store.rollups.settled([minute])
+    folded = [fold.minutes[minute].rollups] if minute in fold.minutes else []
+    return Rollups.merged([*(each.rollups for each in settled), *folded])
+
+
+async def _span_fault(store: Store, series: SeriesTable, tier: Tier, start: int) -> str | None:
+    for _ in range(TRIES):
+        checkpoint = await _checkpoint(store)
+        stored = await store.rollups.stored(tier, [start])
+        parts = await store.rollups.stored(tier.finer, range(start, start + tier, tier.finer))
+        expected = merged_rollup(tier, start, parts).rollups if parts else Rollups.none()
+        fault = _difference(series, tier, start, stored, expected)
+        if fault is None or await _checkpoint(store) == checkpoint:
+            return fault
+    return None
+
+
+async def _total_fault(store: Store, series: SeriesTable) -> str | None:
+    for _ in range(TRIES):
+        state = await store.rollups.load()
+        expected = await sum_of(store.rollups)
+        if state.total is None or state.total.same_as(expected):
+            return None
+        if await _checkpoint(store) == state.checkpoint:
+            return f"the total: {_first(series, state.total, expected)}"
+    return None
+
+
+def _difference(
+    series: SeriesTable,
+    tier: Tier,
+    start: int,
+    stored: Iterable[StoredRollup],
+    expected: Rollups,
+) -> str | None:
+    found = Rollups.merged([each.rollups for each in stored])
+    if found.same_as(expected):
+        return None
+    return f"the {tier.name.lower()} {_at(start)}: {_first(series, found, expected)}"
+
+
+def _first(series: SeriesTable, found: Rollups, expected: Rollups) -> str:
+    """The first series in which the two differ, in words."""
+    differs = found.first_difference(expected)
+    if differs is None:
+        return "is not stored as it would be now"
+    name = " ".join(map(str, series.key(differs))) if differs < len(series) else f"series {differs}"
+    counts = [int(each.count[each.series == differs].sum()) for each in (found, expected)]
+    return f"{name}: stored count {counts[0]}, recomputed {counts[1]}"
+
+
+def _at(ms: int) -> str:
+    return format_instant(ms * NS_PER_MS)

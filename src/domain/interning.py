@@ -1,0 +1,66 @@
+"""Series by number, as they are observed one by one: a sample is then three small integers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .sample import Endpoint, Ints, Label, SampleBatch, SeriesKey
+
+
+class InternedSeries:
+    """Gives each series a number, and turns columns of numbers into a batch."""
+
+    def __init__(self) -> None:
+        """Know no series yet."""
+        self._numbers: dict[SeriesKey, int] = {}
+        self._endpoints: dict[Endpoint, int] = {}
+        self._methods: dict[str, int] = {}
+        self._status_codes: dict[int, int] = {}
+        self._places: list[tuple[int, int, int]] = []
+        self._columns = np.empty((0, 3), np.int64)
+
+    def find(self, key: SeriesKey) -> int | None:
+        """The number of a series; None where it has none yet."""
+        return self._numbers.get(key)
+
+    def number(self, key: SeriesKey) -> int:
+        """The number of a series, a new one where it has none yet."""
+        found = self._numbers.get(key)
+        if found is None:
+            found = self._numbers[key] = len(self._places)
+            endpoint = Endpoint(key.service, key.route)
+            self._places.append(
+                (
+                    self._endpoints.setdefault(endpoint, len(self._endpoints)),
+                    self._methods.setdefault(key.method, len(self._methods)),
+                    self._status_codes.setdefault(key.status_code, len(self._status_codes)),
+                )
+            )
+        return found
+
+    def batch(self, numbers: Ints, latency_ns: Ints, ended_at_ms: Ints) -> SampleBatch:
+        """The batch of samples whose series have these numbers."""
+        if len(self._columns) < len(self._places):
+            self._columns = np.array(self._places, np.int64)
+        endpoint, method, status = self._columns[numbers].T
+        endpoints, endpoint = _compacted(list(self._endpoints), endpoint)
+        methods, method = _compacted(list(self._methods), method)
+        status_codes, status = _compacted(list(self._status_codes), status)
+        return SampleBatch(
+            endpoints=endpoints,
+            methods=methods,
+            status_codes=status_codes,
+            endpoint=endpoint,
+            method=method,
+            status=status,
+            latency_ns=latency_ns,
+            ended_at_ms=ended_at_ms,
+        )
+
+
+def _compacted(labels: Sequence[Label], column: Ints) -> tuple[list[Label], Ints]:
+    """The labels that the column points at, and the column pointing at those."""
+    present = np.flatnonzero(np.bincount(column))
+    place = np.zeros(len(labels), np.int64)
+    place[present] = np.arange(len(present))
+    return [labels[at] for at in present.tolist()], place[column]

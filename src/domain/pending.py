@@ -1,0 +1,89 @@
+"""The fold of the samples that are not rolled up in a store yet, minute by minute."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from .rollup import Rollups
+from .sample import Ints, SampleBatch
+from .series import SeriesTable
+from .tier import EVER, Tier
+
+_MERGE_AT = 32
+
+
+class Pending:
+    """What one span of time got since the last checkpoint."""
+
+    __slots__ = ("_parts", "first_ms", "last_ms")
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self._parts: list[Rollups] = []
+        self.first_ms = EVER.until
+        self.last_ms = EVER.since
+
+    def add(self, rollups: Rollups, first_ms: int, last_ms: int) -> None:
+        """Count these too."""
+        self._parts.append(rollups)
+        self.first_ms = min(self.first_ms, first_ms)
+        self.last_ms = max(self.last_ms, last_ms)
+        if len(self._parts) >= _MERGE_AT:
+            self._parts = [Rollups.merged(self._parts)]
+
+    @property
+    def rollups(self) -> Rollups:
+        """Everything that was added, as one."""
+        if len(self._parts) != 1:
+            self._parts = [Rollups.merged(self._parts)]
+        return self._parts[0]
+
+
+class PendingMinutes:
+    """A fold over sample batches: a `Pending` for each minute, and which entries made it."""
+
+    def __init__(self, series: SeriesTable) -> None:
+        """Count series by their ids in `series`, which learns the new ones."""
+        self.series = series
+        self.minutes: dict[int, Pending] = {}
+        self.entries: list[tuple[int, int]] = []
+        """Minute (its start in ms) and number of each entry, once for each minute it touches."""
+
+    def evolve(self, batches: Sequence[tuple[int, SampleBatch]]) -> None:
+        """Count the samples of these entries, each with its number."""
+        columns = []
+        for number, batch in batches:
+            if len(batch):
+                ids = self.series.ids_of(batch)
+                columns.append((ids, batch.latency_ns, batch.ended_at_ms))
+                minutes = _starts(batch.ended_at_ms, Tier.MINUTE)
+                self.entries.extend((minute, number) for minute in minutes)
+        if not columns:
+            return
+        ids, latency_ns, ended_at_ms = map(np.concatenate, zip(*columns, strict=True))
+        self.series.see(ids, ended_at_ms)
+        for minute, rollups, first_ms, last_ms in by_span(ids, latency_ns, ended_at_ms):
+            self.minutes.setdefault(minute, Pending()).add(rollups, first_ms, last_ms)
+
+
+def by_span(
+    ids: Ints, latency_ns: Ints, ended_at_ms: Ints, span_ms: int = Tier.MINUTE
+) -> Iterator[tuple[int, Rollups, int, int]]:
+    """Samples of one or more, folded span by span: start, fold, first and last end (ms)."""
+    starts = _starts(ended_at_ms, span_ms)
+    for start in starts:
+        if len(starts) == 1:
+            kept: slice | npt.NDArray[np.bool_] = slice(None)
+        else:
+            kept = (ended_at_ms >= start) & (ended_at_ms < start + span_ms)
+        ends = ended_at_ms[kept]
+        yield start, Rollups.of(ids[kept], latency_ns[kept]), int(ends.min()), int(ends.max())
+
+
+def _starts(ended_at_ms: Ints, span_ms: int) -> list[int]:
+    """The starts of the spans in which there are samples, ascending."""
+    first, last = int(ended_at_ms.min()) // span_ms, int(ended_at_ms.max()) // span_ms
+    if last - first <= 1:
+        return [first * span_ms] if first == last else [first * span_ms, last * span_ms]
+    return [start * span_ms for start in np.unique(ended_at_ms // span_ms).tolist()]

@@ -1,0 +1,122 @@
+"""The series that are known, each with a number of its own: 0, 1, 2 ... as they appeared."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import numpy as np
+
+from .sample import Endpoint, Ints, Label, SampleBatch, SeriesKey
+
+MAX_DENSE_CELLS = 4 * 1024 * 1024
+
+_UNKNOWN = -1
+
+
+class SeriesSeen(msgspec.Struct):
+    """A series, and the ends of its first and last request in ms since 1970."""
+
+    key: SeriesKey
+    first_ms: int
+    last_ms: int
+
+
+class SeriesTable:
+    """Numbers series in the order in which a journal names them, so that every fold of it agrees.
+
+    Three small label tables and one dense array find the ids of a whole batch at once: a
+    dictionary look-up for each sample would cost more than the rest of the fold. Labels that would
+    make the array too large (somebody sends every status code there is) are looked up that way.
+    """
+
+    def __init__(self, seen: Iterable[SeriesSeen] = ()) -> None:
+        """Start with the series that a store knows, in the order of their ids."""
+        self.seen: list[SeriesSeen] = []
+        self._ids: dict[SeriesKey, int] = {}
+        self._endpoints: dict[Endpoint, int] = {}
+        self._methods: dict[str, int] = {}
+        self._status_codes: dict[int, int] = {}
+        self._dense = np.full((16, 8, 8), _UNKNOWN, np.int32)
+        for known in seen:
+            self._add(known.key, known.first_ms, known.last_ms)
+
+    def __len__(self) -> int:
+        """How many series are known."""
+        return len(self.seen)
+
+    def key(self, series: int) -> SeriesKey:
+        """The series with this id."""
+        return self.seen[series].key
+
+    def find(self, key: SeriesKey) -> int | None:
+        """The id of a series; None where it is not known."""
+        return self._ids.get(key)
+
+    def ids_of(self, batch: SampleBatch) -> Ints:
+        """The series id of each sample; a series that was never seen gets the next one."""
+        endpoint = _numbered(self._endpoints, batch.endpoints)[batch.endpoint]
+        method = _numbered(self._methods, batch.methods)[batch.method]
+        status = _numbered(self._status_codes, batch.status_codes)[batch.status]
+        if not self._make_room():
+            return self._looked_up(batch)
+        ids = self._dense[endpoint, method, status]
+        if len(ids) and int(ids.min()) == _UNKNOWN:
+            for i in np.flatnonzero(ids == _UNKNOWN).tolist():
+                self._id_at(batch, i)
+            ids = self._dense[endpoint, method, status]
+        return ids.astype(np.int64)
+
+    def _looked_up(self, batch: SampleBatch) -> Ints:
+        return np.array([self._id_at(batch, i) for i in range(len(batch))], np.int64)
+
+    def _id_at(self, batch: SampleBatch, i: int) -> int:
+        """The id of one sample's series."""
+        key = batch.key(i)
+        if key not in self._ids:
+            ended_at = int(batch.ended_at_ms[i])
+            self._add(key, ended_at, ended_at)
+        return self._ids[key]
+
+    def see(self, ids: Ints, ended_at_ms: Ints) -> None:
+        """Note when the series of these samples were seen."""
+        first = np.full(len(self.seen), np.iinfo(np.int64).max)
+        last = np.full(len(self.seen), -1)
+        np.minimum.at(first, ids, ended_at_ms)
+        np.maximum.at(last, ids, ended_at_ms)
+        for series in np.flatnonzero(last >= 0).tolist():
+            seen = self.seen[series]
+            seen.first_ms = min(seen.first_ms, int(first[series]))
+            seen.last_ms = max(seen.last_ms, int(last[series]))
+
+    def _add(self, key: SeriesKey, first_ms: int, last_ms: int) -> None:
+        series = self._ids[key] = len(self.seen)
+        self.seen.append(SeriesSeen(key, first_ms, last_ms))
+        endpoint = Endpoint(key.service, key.route)
+        place = (
+            self._endpoints.setdefault(endpoint, len(self._endpoints)),
+            self._methods.setdefault(key.method, len(self._methods)),
+            self._status_codes.setdefault(key.status_code, len(self._status_codes)),
+        )
+        if self._make_room():
+            self._dense[place] = series
+
+    def _make_room(self) -> bool:
+        """Double each side that its labels have outgrown; False where that would be too large."""
+        counts = (len(self._endpoints), len(self._methods), len(self._status_codes))
+        if all(count <= size for count, size in zip(counts, self._dense.shape, strict=True)):
+            return True
+        grown = [
+            max(size, 1 << max(count - 1, 0).bit_length())
+            for count, size in zip(counts, self._dense.shape, strict=True)
+        ]
+        if math.prod(grown) > MAX_DENSE_CELLS:
+            return False
+        dense = np.full(grown, _UNKNOWN, np.int32)
+        dense[tuple(map(slice, self._dense.shape))] = self._dense
+        self._dense = dense
+        return True
+
+
+def _numbered(known: dict[Label, int], labels: Sequence[Label]) -> Ints:
+    """The number of each label, a new one where there was none."""
+    return np.array([known.setdefault(label, len(known)) for label in labels], np.int64)

@@ -1,0 +1,303 @@
+"""The metrics engine as a whole, compared with a replay in a few slow lines; on every store."""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from opsboard.adapters.memory import MemoryStore
+from opsboard.adapters.sqlite import SqliteStore
+from opsboard.application.board import Opsboard
+from opsboard.application.ports import Store
+from opsboard.application.verify import verify
+from opsboard.domain.retention import Retention
+from opsboard.domain.sample import RequestSample, SeriesKey
+from opsboard.domain.tier import Tier
+
+from ...fakes import SECOND_NS, START_NS, CountingIds, ManualClock, observe, sample
+from .naive import Asked, Log, check
+
+MINUTE_NS = 60 * SECOND_NS
+HOUR_NS = 60 * MINUTE_NS
+KEEP = Retention(None, None, None, None)
+MIDNIGHT_NS = START_NS - 9 * HOUR_NS
+KEYS = [
+    SeriesKey(service, route, method, status)
+    for service, route in (("shop", "/cart/{id}"), ("shop", "/pay"), ("api", "/"))
+    for method in ("GET", "POST")
+    for status in (200, 503)
+]
+
+
+class Engine:
+    """A board over a store, without its background work, that can be closed and opened again."""
+
+    def __init__(self, clock: ManualClock, make: Callable[[], Store]) -> None:
+        self.clock = clock
+        self.log = Log()
+        self._make = make
+        self._opened = AsyncExitStack()
+        self._ids = CountingIds()
+
+    async def open(self) -> Opsboard:
+        store = await self._opened.enter_async_context(self._make().opened())
+        self.board = Opsboard(store, self.clock, self._ids, retention=KEEP)
+        await self.board.rollups.start()
+        return self.board
+
+    async def close(self) -> None:
+        await self._opened.aclose()
+
+    async def reopen(self) -> None:
+        await self.close()
+        await self.open()
+
+    async def record(self, *samples: RequestSample) -> None:
+        self.log.record(self.clock.now(), samples)
+        await self.board.record_samples(samples)
+
+    async def observe(self, *samples: RequestSample) -> None:
+        self.log.record(self.clock.now(), samples)
+        observe(self.board, *samples)
+        await self.board.samples.flush()
+
+    async def save(self) -> None:
+        await self.board.rollups.catch_up()
+        await self.board.rollups.save()
+
+    async def ask(self, asked: Asked = Asked()) -> None:  # noqa: B008 - it is a tuple
+        snapshot = await self.board.metrics(**asked.words())
+        check(snapshot, self.log.found(asked, self.clock.now()))
+
+    async def verify(self) -> None:
+        assert [difference async for difference in verify(self.board.store)] == []
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def engine(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock
+) -> AsyncIterator[Engine]:
+    memory = MemoryStore(clock)
+
+    def make() -> Store:
+        if request.param == "memory":
+            return memory
+        return SqliteStore(tmp_path / "ops.db", clock)
+
+    made = Engine(clock, make)
+    await made.open()
+    yield made
+    await made.close()
+
+
+class Dice:
+    """Chance, of the kind that a day at work brings."""
+
+    def __init__(self, seed: int) -> None:
+        self.of = random.Random(seed)
+
+    def sample(self, now: int) -> RequestSample:
+        late = self.of.choice(
+            [
+                self.of.randrange(2 * SECOND_NS),
+                self.of.randrange(3 * MINUTE_NS),
+                self.of.randrange(5 * HOUR_NS),
+                self.of.randrange(40 * HOUR_NS),
+                -self.of.randrange(HOUR_NS),
+            ]
+        )
+        latency = self.of.choice([0, 1, int(self.of.lognormvariate(16, 2)), 1_000_000])
+        return RequestSample(self.of.choice(KEYS), min(latency, 86_400 * SECOND_NS), now - late)
+
+    def samples(self, now: int) -> list[RequestSample]:
+        return [self.sample(now) for _ in range(self.of.randrange(1, 12))]
+
+    def moment(self, now: int, log: Log) -> int:
+        """Somewhere, on a bound of a span, or at a sample's end."""
+        near = now - self.of.randrange(-HOUR_NS, 45 * HOUR_NS)
+        ends = [each.ended_at for _, samples in log.entries for each in samples] or [now]
+        return self.of.choice(
+            [
+                near,
+                near // MINUTE_NS * MINUTE_NS,
+                near // HOUR_NS * HOUR_NS,
+                near // (24 * HOUR_NS) * 24 * HOUR_NS,
+                self.of.choice(ends),
+                self.of.choice(ends) // 1_000_000 * 1_000_000,
+                self.of.choice(ends) // 1_000_000 * 1_000_000 + 1_000_000,
+            ]
+        )
+
+    async def do_something(self, engine: "Engine") -> None:
+        clock = engine.clock
+        (doing,) = self.of.choices(
+            ["record", "observe", "advance", "jump ahead", "jump back", "save", "reopen", "ask"],
+            [40, 10, 20, 2, 2, 12, 3, 15],
+        )
+        match doing:
+            case "record":
+                await engine.record(*self.samples(clock.now()))
+            case "observe":
+                await engine.observe(*self.samples(clock.now()))
+            case "advance":
+                clock.advance(self.of.choice([1, 10**6, SECOND_NS, 5 * MINUTE_NS, HOUR_NS]))
+            case "jump ahead":
+                clock.advance(26 * HOUR_NS)
+            case "jump back":
+                clock.time -= HOUR_NS
+            case "save":
+                await engine.save()
+            case "reopen":
+                await engine.reopen()
+            case _:
+                await engine.ask(self.asked(clock.now(), engine.log))
+
+    def asked(self, now: int, log: Log) -> Asked:
+        service, route, method = (
+            self.of.choice([None, None, None, name]) for name in ("shop", "/pay", "GET")
+        )
+        as_of = None
+        if self.of.random() < 0.5:
+            recorded = self.of.choice([*log.moments, now])
+            as_of = recorded + self.of.choice([0, -1, 1, self.of.randrange(HOUR_NS)])
+        since, until = sorted(self.moment(now, log) for _ in range(2))
+        window = self.of.choice(
+            [
+                {},
+                {"since": since},
+                {"until": until},
+                {"since": since, "until": until + 1},
+                {"last": self.of.choice([1, 60, 90, 3_600, 90_000, 200_000]) * SECOND_NS},
+            ]
+        )
+        return Asked(service, route, method, as_of=as_of, **window)
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_any_history_is_answered_as_a_replay_answers_it(engine: Engine, seed: int) -> None:
+    dice, clock = Dice(seed), engine.clock
+    for _ in range(120):
+        await dice.do_something(engine)
+    await engine.record(*dice.samples(clock.now()))
+    questions = [Asked(), *(dice.asked(clock.now(), engine.log) for _ in range(40))]
+    for prepare in (engine.save, engine.reopen):
+        for asked in questions:
+            await engine.ask(asked)
+        await prepare()
+    await engine.ask()
+    await engine.verify()
+
+
+async def test_as_of_each_moment_is_what_was_recorded_by_then(engine: Engine) -> None:
+    dice, clock = Dice(99), engine.clock
+    for round_ in range(20):
+        await engine.record(*dice.samples(clock.now()))
+        clock.advance(dice.of.choice([0, 1, 999_999, SECOND_NS, HOUR_NS, -MINUTE_NS]))
+        if round_ % 4 == 2:
+            await engine.save()
+    for _ in range(2):
+        for moment in engine.log.moments:
+            for as_of in (moment - 1, moment, moment + 1):
+                await engine.ask(Asked(as_of=as_of))
+        await engine.ask(Asked(as_of=START_NS - 1))
+        await engine.ask(Asked(as_of=clock.now() + 40 * HOUR_NS))
+        await engine.reopen()
+
+
+async def stored(engine: Engine, tier: Tier) -> list[tuple[int, int]]:
+    """Start in hours since midnight, and count, of each rollup."""
+    rollups = engine.board.store.rollups
+    found = await rollups.stored(tier, await rollups.starts(tier))
+    return [
+        ((each.start_ms * 1_000_000 - MIDNIGHT_NS) // HOUR_NS, int(each.rollups.count.sum()))
+        for each in found
+    ]
+
+
+def at(hour: float) -> RequestSample:
+    return sample(ended_at=MIDNIGHT_NS + int(hour * HOUR_NS))
+
+
+async def test_an_hour_is_rolled_up_two_minutes_after_its_end(engine: Engine) -> None:
+    clock = engine.clock
+    clock.time = MIDNIGHT_NS + 9 * HOUR_NS
+    await engine.record(at(8.5), at(8.9), at(9))
+    await engine.save()
+    assert await stored(engine, Tier.HOUR) == []
+    clock.advance(2 * MINUTE_NS - 1)
+    await engine.save()
+    assert await stored(engine, Tier.HOUR) == []
+    clock.advance(1)
+    await engine.save()
+    assert await stored(engine, Tier.HOUR) == [(8, 2)]
+    clock.advance(HOUR_NS)
+    await engine.save()
+    assert await stored(engine, Tier.HOUR) == [(8, 2), (9, 1)]
+    assert await stored(engine, Tier.DAY) == []
+    await engine.verify()
+
+
+async def test_late_samples_land_in_the_hours_and_days_that_are_closed(engine: Engine) -> None:
+    clock = engine.clock
+    await engine.record(at(8.5), at(9), at(20))
+    clock.time = MIDNIGHT_NS + 25 * HOUR_NS
+    await engine.save()
+    assert await stored(engine, Tier.HOUR) == [(8, 1), (9, 1), (20, 1)]
+    assert await stored(engine, Tier.DAY) == [(0, 3)]
+    await engine.record(at(8.6), at(8.5), at(11.25))
+    await engine.ask(Asked(until=MIDNIGHT_NS + 24 * HOUR_NS))
+    await engine.save()
+    assert await stored(engine, Tier.HOUR) == [(8, 3), (9, 1), (11, 1), (20, 1)]
+    assert await stored(engine, Tier.DAY) == [(0, 6)]
+    for _ in range(2):
+        await engine.ask(Asked(until=MIDNIGHT_NS + 24 * HOUR_NS))
+        await engine.ask(Asked(since=MIDNIGHT_NS + 8 * HOUR_NS, until=MIDNIGHT_NS + 9 * HOUR_NS))
+        await engine.ask(Asked(as_of=engine.log.moments[0]))
+        await engine.verify()
+        await engine.reopen()
+
+
+async def test_spans_left_open_at_the_end_are_closed_after_the_next_start(engine: Engine) -> None:
+    await engine.record(at(8.5), at(9))
+    await engine.save()
+    engine.clock.time = MIDNIGHT_NS + 50 * HOUR_NS
+    await engine.reopen()
+    await engine.save()
+    assert await stored(engine, Tier.HOUR) == [(8, 1), (9, 1)]
+    assert await stored(engine, Tier.DAY) == [(0, 2)]
+    await engine.verify()
+
+
+async def test_a_clock_that_was_a_day_ahead_closes_nothing_wrongly(engine: Engine) -> None:
+    clock = engine.clock
+    clock.advance(24 * HOUR_NS)
+    await engine.record(at(33))
+    await engine.save()
+    clock.advance(-24 * HOUR_NS)
+    await engine.record(at(9), at(9.1))
+    await engine.save()
+    await engine.record(at(9.1), at(9.2))
+    await engine.save()
+    for asked in (Asked(), Asked(last=HOUR_NS), Asked(since=MIDNIGHT_NS + 9 * HOUR_NS)):
+        await engine.ask(asked)
+    await engine.verify()
+
+
+async def test_a_thousand_series_and_many_entries(engine: Engine) -> None:
+    dice = random.Random(1)
+    for _ in range(70):
+        await engine.record(
+            *(
+                sample(f"/{dice.randrange(1_000)}", ms=dice.expovariate(0.1), ended_at=START_NS)
+                for _ in range(20)
+            )
+        )
+    await engine.ask()
+    await engine.ask(Asked(last=HOUR_NS))
+    await engine.save()
+    await engine.reopen()
+    await engine.ask(Asked(route="/7"))
+    await engine.ask(Asked(until=START_NS + 1))
+    await engine.ask(Asked(until=START_NS))
+    await engine.verify()

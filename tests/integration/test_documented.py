@@ -1,0 +1,189 @@
+"""What there is, is documented; what the documentation names, is there."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+import opsboard
+import pytest
+import yaml  # type: ignore[import-untyped]
+from opsboard.adapters.http import body, event_routes
+from opsboard.adapters.http.app import create_app
+from opsboard.adapters.sqlite import writer
+from opsboard.application import health, query_events, record
+from opsboard.domain import event, words
+from opsboard.entrypoints import cli, protocol
+from opsboard.entrypoints import server as server_process
+from opsboard.entrypoints.settings import Settings
+
+from ..documentation import PAGES, ROOT, blocks
+
+REFERENCE = ROOT / "docs" / "reference"
+ALL_PAGES = [*PAGES, *(ROOT / f"{name}.md" for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY"))]
+
+
+def section(page: Path, title: str) -> str:
+    """What a page says under a heading, up to the next one of that rank."""
+    found = re.search(
+        rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", page.read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert found is not None, f"{page.name} has no section {title!r}"
+    return found[1]
+
+
+@pytest.mark.parametrize("flag", cli._SERVE_FLAGS)
+def test_every_setting_is_documented(flag: str) -> None:
+    name, _ = cli._SERVE_FLAGS[flag]
+    page = (REFERENCE / "settings.md").read_text()
+    assert re.search(rf"^\| \[`{name}`\]\(.*\) \| `--{flag}` \|", page, re.MULTILINE)
+    assert re.search(rf"^## .*\b{name}\b", page, re.MULTILINE)
+
+
+def test_documented_defaults_are_the_defaults() -> None:
+    page = (REFERENCE / "settings.md").read_text()
+    settings = Settings.load({})
+    for value in (settings.store, settings.host, settings.port, settings.retention):
+        assert f"| `{value}` |" in page
+
+
+@pytest.mark.parametrize("name", cli.command.commands)
+def test_every_command_and_option_is_documented(name: str) -> None:
+    said = section(REFERENCE / "cli.md", f"opsboard {name}")
+    for parameter in cli.command.commands[name].params:
+        if isinstance(parameter, click.Option):
+            assert f"| `{parameter.opts[0]}` |" in said
+        else:
+            assert parameter.human_readable_name in said
+    documented = set(re.findall(r"^\| `(--[a-z-]+)` \|", said, re.MULTILINE))
+    assert documented <= {option for p in cli.command.commands[name].params for option in p.opts}
+
+
+@pytest.fixture
+async def schema() -> Any:
+    app = create_app(opsboard.open("memory:"), api_token=None, read_token=None, version="0")
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        return (await client.get("/openapi.json")).json()
+
+
+def operations(schema: Any) -> Iterator[tuple[str, str, Any]]:
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            if method != "head":
+                yield method.upper(), path, operation
+
+
+def test_every_route_and_parameter_is_documented(schema: Any) -> None:
+    page = REFERENCE / "http.md"
+    overview = section(page, "Routes")
+    for method, path, operation in operations(schema):
+        assert re.search(
+            rf"^\| \[`{re.escape(path)}`\]\(.*\) \| .*{method}", overview, re.MULTILINE
+        )
+        said = section(page, f"{method} {path}")
+        for parameter in operation.get("parameters", ()):
+            assert f"`{parameter['name']}`" in said
+        if "requestBody" in operation:
+            fields = schema["components"]["schemas"]["EventDraft"]["properties"]
+            for field in fields:
+                assert f"| `{field}` |" in said
+
+
+def test_documented_parameters_exist(schema: Any) -> None:
+    for method, path, operation in operations(schema):
+        if method == "GET":
+            said = section(REFERENCE / "http.md", f"GET {path}")
+            _, _, table = said.partition("| parameter | meaning |\n")
+            documented = re.findall(r"^\| `(\w+)`", table.partition("\n\n")[0], re.MULTILINE)
+            assert documented == [p["name"] for p in operation.get("parameters", ())], path
+
+
+@pytest.mark.parametrize("name", opsboard.__all__)
+def test_every_public_name_is_documented(name: str) -> None:
+    assert section(REFERENCE / "python.md", f"opsboard.{name}".replace("_", "\\_"))
+
+
+@pytest.mark.parametrize("name", [n for n in vars(opsboard.Opsboard) if n[0] != "_"])
+def test_every_public_method_is_documented(name: str) -> None:
+    assert f"\n### {name}\n" in section(REFERENCE / "python.md", "opsboard.Opsboard")
+
+
+def test_every_make_target_is_documented() -> None:
+    targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    documented = re.findall(r"^\| `make ([a-z]+)` \|", page, re.MULTILINE)
+    assert sorted(documented) == sorted(targets)
+    for target in ("serve", "test"):
+        assert f"$ make {target}\n" in (ROOT / "README.md").read_text()
+
+
+def test_documented_limits_are_the_limits() -> None:
+    said = section(REFERENCE / "http.md", "Limits")
+    assert f"{event_routes.MAX_BODY_BYTES:,} bytes, within {body.BODY_DEADLINE_SECONDS:.0f}" in said
+    assert f"{event.MAX_META_BYTES:,} bytes encoded, {event.MAX_META_DEPTH} levels" in said
+    assert f"{event.MAX_MESSAGE_LENGTH:,} and {event.MAX_SERVICE_LENGTH} characters" in said
+    assert f"| `q` | {words.MAX_QUERY_LENGTH} " in said
+    assert f"| `limit` | {query_events.MAX_PAGE} |" in said
+    assert f"| connections | {protocol.MAX_CONNECTIONS:,} |" in said
+    assert f"| {writer.MAX_WAITING:,}; above" in said
+    assert f"| {record.MAX_WAITING_SAMPLES:,}; above" in said
+    page = (REFERENCE / "http.md").read_text()
+    assert f"at most {health.MAX_LAG_ENTRIES:,} entries behind" in page
+    assert (
+        f"for at most {server_process.GRACE_SECONDS} seconds" in (REFERENCE / "cli.md").read_text()
+    )
+
+
+def test_compose_and_the_image_use_settings_that_exist() -> None:
+    settings = {name for name, _ in cli._SERVE_FLAGS.values()}
+    service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["opsboard"]
+    assert set(service["environment"]) <= settings
+    image = (ROOT / "Dockerfile").read_text()
+    assert set(re.findall(r"\bOPS_[A-Z_]+", image)) <= settings
+    guide = (ROOT / "docs/how-to/run-with-docker.md").read_text()
+    for setting in re.findall(r"OPS_(?:HOST|PORT|STORE)=\S+", image):
+        assert f"`{setting}`" in guide
+    assert service["ports"] == ["127.0.0.1:8000:8000"]
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of the headings."""
+    prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    kept = (re.sub(r"[^\w\- ]", "", title.replace("\\", "")) for title in titles)
+    return {title.lower().replace(" ", "-") for title in kept}
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_relative_link_resolves(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.is_file(), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+def test_every_page_is_reached_from_the_map() -> None:
+    seen: set[Path] = set()
+    todo = [ROOT / "README.md"]
+    while todo:
+        page = todo.pop()
+        if page not in seen and page.suffix == ".md":
+            seen.add(page)
+            links = re.findall(r"\]\(([^):#\s]+)", page.read_text())
+            todo.extend((page.parent / link).resolve() for link in links)
+    assert set(PAGES) <= seen
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_block_escapes_its_test(page: Path) -> None:
+    text = page.read_text()
+    seen = [block for _, block in blocks(text)]
+    assert len(re.findall(r"^\s*(?:```|~~~)", text, re.MULTILINE)) == 2 * len(seen)
+    for block in seen:
+        assert block.directive != "not run" or len(block.value) > 10, block

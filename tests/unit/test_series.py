@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opsboard.domain import series as series_module
+from opsboard.domain.sample import SampleBatch, SeriesKey
+from opsboard.domain.series import SeriesSeen, SeriesTable
+
+KEYS = st.builds(
+    SeriesKey,
+    st.sampled_from(["api", "shop"]),
+    st.sampled_from([f"/{n}" for n in range(30)]),
+    st.sampled_from(["GET", "POST", "PUT"]),
+    st.integers(100, 599),
+)
+BATCHES = st.lists(st.lists(KEYS, max_size=30), max_size=6)
+
+
+def batch(keys: list[SeriesKey], ended_at_ms: int = 0) -> SampleBatch:
+    column = np.full(len(keys), ended_at_ms, np.int64)
+    return SampleBatch.of_series(keys, np.ones(len(keys), np.int64), column)
+
+
+def key(route: str = "/", status: int = 200) -> SeriesKey:
+    return SeriesKey("shop", route, "GET", status)
+
+
+@pytest.mark.parametrize("room", [0, 1_024, series_module.MAX_DENSE_CELLS])
+@given(batches=BATCHES)
+def test_ids_count_series_in_their_order_of_appearance_whatever_the_room(
+    room: int, batches: list[list[SeriesKey]]
+) -> None:
+    expected: dict[SeriesKey, int] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(series_module, "MAX_DENSE_CELLS", room)
+        table = SeriesTable()
+        for keys in batches:
+            for each in keys:
+                expected.setdefault(each, len(expected))
+            ids = table.ids_of(batch(keys))
+            assert ids.dtype == np.int64
+            assert ids.tolist() == [expected[each] for each in keys]
+    assert len(table) == len(expected)
+    assert [seen.key for seen in table.seen] == list(expected)
+    assert all(table.find(each) == id and table.key(id) == each for each, id in expected.items())
+
+
+@given(BATCHES)
+def test_a_table_that_was_stored_goes_on_as_the_one_it_was(batches: list[list[SeriesKey]]) -> None:
+    table = SeriesTable()
+    for keys in batches:
+        again = SeriesTable(SeriesSeen(s.key, s.first_ms, s.last_ms) for s in table.seen)
+        assert table.ids_of(batch(keys)).tolist() == again.ids_of(batch(keys)).tolist()
+        assert table.seen == again.seen
+
+
+def test_labels_that_no_sample_uses_are_no_series() -> None:
+    table = SeriesTable()
+    both = batch([key("/a"), key("/b")])
+    only_b = SampleBatch(
+        endpoints=both.endpoints,
+        methods=both.methods,
+        status_codes=both.status_codes,
+        endpoint=both.endpoint[1:],
+        method=both.method[1:],
+        status=both.status[1:],
+        latency_ns=both.latency_ns[1:],
+        ended_at_ms=both.ended_at_ms[1:],
+    )
+    assert table.ids_of(only_b).tolist() == [0]
+    assert table.find(key("/a")) is None
+    assert table.ids_of(both).tolist() == [1, 0]
+
+
+def test_every_status_code_there_is_has_a_series_of_its_own() -> None:
+    table = SeriesTable()
+    keys = [key(f"/{n}", status) for n in range(40) for status in range(100, 600)]
+    assert table.ids_of(batch(keys)).tolist() == list(range(20_000))
+    assert table.ids_of(batch(keys[::-1])).tolist() == list(range(20_000))[::-1]
+
+
+def test_it_notes_when_each_series_was_seen_first_and_last() -> None:
+    table = SeriesTable()
+    for ends in ([50, 70, 60], [65], [40, 90]):
+        ids = np.concatenate([table.ids_of(batch([key(f"/{end % 2}")], end)) for end in ends])
+        table.see(ids, np.array(ends))
+    ids = table.ids_of(batch([key("/never")], 7))
+    table.see(ids[:0], np.empty(0, np.int64))
+    assert [(s.key.route, s.first_ms, s.last_ms) for s in table.seen] == [
+        ("/0", 40, 90),
+        ("/1", 65, 65),
+        ("/never", 7, 7),
+    ]
+
+
+def test_a_batch_without_samples_has_no_ids() -> None:
+    assert SeriesTable().ids_of(batch([])).tolist() == []
