@@ -1,13 +1,14 @@
-"""`python -m benchmarks [middleware|events|footprint] [--quick]`."""
+"""`python -m benchmarks [middleware|events|footprint|engine] [--quick]`."""
 
 import click
 
-from . import events, footprint, middleware
+from . import engine, events, footprint, middleware
 
 BENCHMARKS = {
     "middleware": middleware.run,
     "events": events.run,
     "footprint": footprint.run,
+    "engine": engine.run,
 }
 
 

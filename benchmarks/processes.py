@@ -54,8 +54,9 @@ class Server:
 
 @contextmanager
 def opsboard_server(folder: Path) -> Iterator[Server]:
-    """`opsboard serve` with a SQLite store in `folder`."""
-    serve = ["serve", "--port", "0", "--store", f"sqlite:///{folder / 'ops.db'}"]
+    """`opsboard serve` with a SQLite store in `folder`, however old what it holds."""
+    store = f"sqlite:///{folder / 'ops.db'}"
+    serve = ["serve", "--port", "0", "--store", store, "--retention", "forever"]
     with _server(["-c", _COMMAND, *serve]) as server:
         yield server
 

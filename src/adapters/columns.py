@@ -87,8 +87,11 @@ def _planes_header(body: bytes, at: int) -> tuple[int, int]:
 
 
 def _column(body: bytes, at: int, width: int, count: int) -> Ints:
-    octets = np.zeros((count, 8), np.uint8)
-    planes = np.frombuffer(body, np.uint8, width * count, at).reshape(width, count)
-    for plane in range(width):
-        octets[:, plane] = planes[plane]
-    return octets.view("<i8").reshape(count).astype(np.int64, copy=False)
+    if not width:
+        return np.zeros(count, np.int64)
+    *lower, highest = np.frombuffer(body, np.uint8, width * count, at).reshape(width, count)
+    column = highest.astype(np.int64)
+    for plane in reversed(lower):
+        column <<= 8
+        column |= plane
+    return column

@@ -4,6 +4,8 @@ Labels go into small dictionaries of the segment's own, so that it can travel be
 is; a series is three columns of small numbers, of which the second and third hardly cost anything.
 """
 
+from functools import lru_cache
+
 import msgspec
 import numpy as np
 
@@ -14,6 +16,7 @@ VERSION = 1
 
 _MAGIC = b"OPSS"
 _COLUMNS = 6
+_CACHED = 16
 _LABELS = msgspec.msgpack.Decoder(tuple[list[Endpoint], list[str], list[int]])
 
 
@@ -37,7 +40,7 @@ def decode_segment(payload: bytes) -> SampleBatch:
     """The batch that was encoded. Raises `DamagedColumns`."""
     packed, columns = unpack(_MAGIC, VERSION, payload)
     try:
-        endpoints, methods, status_codes = _LABELS.decode(packed)
+        endpoints, methods, status_codes = _labels(packed)
     except msgspec.MsgspecError as error:
         raise DamagedColumns(f"has unreadable labels: {error}") from error
     if len(columns) != _COLUMNS:
@@ -56,6 +59,12 @@ def decode_segment(payload: bytes) -> SampleBatch:
     )
     _check(batch)
     return batch
+
+
+@lru_cache(_CACHED)
+def _labels(packed: bytes) -> tuple[list[Endpoint], list[str], list[int]]:
+    """The labels, which segments that follow each other often have in common."""
+    return _LABELS.decode(packed)
 
 
 def _check(batch: SampleBatch) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import TypeAlias
 
 from ..domain.entry import Recorded, Stream, UnreadableEntry
@@ -44,7 +43,6 @@ class SampleProjection:
         self.settled_upto = 0
         self._saved_at = clock.monotonic()
         self._live: Rollups | None = None
-        self.expired = Rollups.none()
         self.series = SeriesTable()
         self.pending = PendingMinutes(self.series)
         self.checkpoint = 0
@@ -70,7 +68,6 @@ class SampleProjection:
         self.pending = PendingMinutes(self.series)
         self.checkpoint = self.saved_upto = state.checkpoint
         self.settled_upto = state.settled_upto
-        self.expired = state.expired
         self._total = await sum_of(self._rollups) if state.total is None else state.total
         self._unclosed = set(state.unclosed)
         self._live = None
@@ -175,6 +172,7 @@ class SampleProjection:
             series=self.series.seen,
             rollups=list(changed.values()),
             settled=settled,
+            settled_upto=self.settled_upto,
             minutes=self.pending.entries,
         )
         return change, unclosed
@@ -231,9 +229,8 @@ class SampleProjection:
 
 async def sum_of(rollups: RollupStore) -> Rollups:
     """The total of all samples, out of the coarsest rollups that there are of each."""
-    expired = (await rollups.load()).expired
     stored = (await rollups.covering(EVER, tuple(Tier))).rollups
-    parts = chain([expired], (each.rollups for each in stored))
+    parts = (each.rollups for each in stored)
     return await asyncio.to_thread(Rollups.merged_in_turn, parts)
 
 

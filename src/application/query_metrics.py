@@ -142,8 +142,6 @@ class MetricsQueries:
                 await projection.reload()
                 raise _Moved
             whole, pending = self._pending(window, upto, whole=Tier.MINUTE in tiers)
-            if window == EVER and len(projection.expired.series):
-                whole.append(Piece(0, projection.expired))
         return stored.rollups, whole, [_Cut(frozenset(stored.partial), stored.entries), pending]
 
     async def _upto(self, as_of: int | None) -> int | None:
@@ -187,16 +185,21 @@ class MetricsQueries:
             async for page in read_numbers(self._journal, Stream.SAMPLES, part):
                 entries += page
             read += len(entries)
-            batches = [batch for _, batch in readable(self._journal, entries, SampleBatch)]
-            for ids, latency_ns, ended_at_ms in self._cut_out(window, minutes, batches):
-                found += [
-                    Piece(start, rollups)
-                    for start, rollups, _, _ in by_span(ids, latency_ns, ended_at_ms, span_ms)
-                ]
-            await asyncio.sleep(0)
+            found += await asyncio.to_thread(self._folded, window, minutes, entries, span_ms)
         if read < len(cut.numbers):
             raise _Moved
         return found
+
+    def _folded(
+        self, window: Window, minutes: Ints, entries: Sequence[Recorded], span_ms: int
+    ) -> list[Piece]:
+        """The samples that count, folded span by span; on a thread, since it takes its time."""
+        batches = [batch for _, batch in readable(self._journal, entries, SampleBatch)]
+        return [
+            Piece(start, rollups)
+            for ids, latency_ns, ended_at_ms in self._cut_out(window, minutes, batches)
+            for start, rollups, _, _ in by_span(ids, latency_ns, ended_at_ms, span_ms)
+        ]
 
     def _cut_out(
         self, window: Window, minutes: Ints, batches: Sequence[SampleBatch]

@@ -56,6 +56,9 @@ async def _minute_fault(
     """What is wrong with a minute; once more if another process added to it meanwhile."""
     for _ in range(TRIES):
         indexed = [number for _, number in await store.rollups.entries_in([minute])]
+        if indexed != numbers:
+            gone = (await store.rollups.load()).settled_upto
+            numbers = [number for number in numbers if number > gone]
         stored = await store.rollups.stored(Tier.MINUTE, [minute])
         expected = await _refolded(store, series, minute, numbers)
         newest = await _checkpoint(store)

@@ -30,8 +30,11 @@ _CENTRE_OF_BUCKET = math.log2(2 * _GROWTH / (1 + _GROWTH)) * _BUCKETS_PER_OCTAVE
 
 def buckets_of(latencies_ns: Ints) -> Ints:
     """The index of the bucket that holds each latency; all are above zero."""
-    places = np.log2(latencies_ns) * _BUCKETS_PER_OCTAVE - _NS_OFFSET
-    found: Ints = np.ceil(places).astype(np.int64) - 1
+    places = np.log2(latencies_ns)
+    places *= _BUCKETS_PER_OCTAVE
+    places -= _NS_OFFSET
+    found: Ints = np.ceil(places, out=places).astype(np.int64)
+    found -= 1
     return found
 
 

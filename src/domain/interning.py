@@ -6,6 +6,9 @@ import numpy as np
 
 from .sample import Endpoint, Ints, Label, SampleBatch, SeriesKey
 
+_MOST = 2
+_DENSE, _DENSE_TIMES = 1 << 16, 4
+
 
 class InternedSeries:
     """Gives each series a number, and turns columns of numbers into a batch."""
@@ -58,9 +61,25 @@ class InternedSeries:
         )
 
 
-def _compacted(labels: Sequence[Label], column: Ints) -> tuple[list[Label], Ints]:
-    """The labels that the column points at, and the column pointing at those."""
-    present = np.flatnonzero(np.bincount(column))
+def _compacted(labels: Sequence[Label], column: Ints) -> tuple[Sequence[Label], Ints]:
+    """The labels that the column points at, and the column pointing at those.
+
+    Where most are pointed at anyway, all stay: batches with the same labels are read faster.
+    """
+    present = np.flatnonzero(np.bincount(column) > 0)
+    if len(present) * _MOST >= len(labels):
+        return labels, column
     place = np.zeros(len(labels), np.int64)
     place[present] = np.arange(len(present))
     return [labels[at] for at in present.tolist()], place[column]
+
+
+def distinct(numbers: Ints) -> tuple[Ints, Ints]:
+    """The distinct numbers (zero or more), ascending, and the place of each one among them."""
+    counts_needed = int(numbers.max()) + 1
+    if counts_needed > _DENSE + _DENSE_TIMES * len(numbers):
+        return np.unique(numbers, return_inverse=True)
+    present = np.flatnonzero(np.bincount(numbers) > 0)
+    place = np.zeros(counts_needed, np.int64)
+    place[present] = np.arange(len(present))
+    return present, place[numbers]

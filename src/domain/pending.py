@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from .rollup import Rollups
 from .sample import Ints, SampleBatch
@@ -11,6 +10,7 @@ from .series import SeriesTable
 from .tier import EVER, Tier
 
 _MERGE_AT = 32
+_MAX_FOLDED = 1 << 20
 
 
 class Pending:
@@ -71,14 +71,42 @@ def by_span(
     ids: Ints, latency_ns: Ints, ended_at_ms: Ints, span_ms: int = Tier.MINUTE
 ) -> Iterator[tuple[int, Rollups, int, int]]:
     """Samples of one or more, folded span by span: start, fold, first and last end (ms)."""
-    starts = _starts(ended_at_ms, span_ms)
-    for start in starts:
-        if len(starts) == 1:
-            kept: slice | npt.NDArray[np.bool_] = slice(None)
-        else:
-            kept = (ended_at_ms >= start) & (ended_at_ms < start + span_ms)
-        ends = ended_at_ms[kept]
-        yield start, Rollups.of(ids[kept], latency_ns[kept]), int(ends.min()), int(ends.max())
+    spans, place = _spans(ended_at_ms, span_ms)
+    width = int(ids.max()) + 1
+    if len(spans) * width > _MAX_FOLDED:
+        for at, span in enumerate(spans):
+            kept = place == at
+            ends = ended_at_ms[kept]
+            folded = Rollups.of(ids[kept], latency_ns[kept])
+            yield span * span_ms, folded, int(ends.min()), int(ends.max())
+        return
+    first_ms = np.full(len(spans), EVER.until)
+    last_ms = np.full(len(spans), EVER.since)
+    np.minimum.at(first_ms, place, ended_at_ms)
+    np.maximum.at(last_ms, place, ended_at_ms)
+    # Series of all spans at once, those of each one after those of the spans before.
+    folded = Rollups.of(place * width + ids if len(spans) > 1 else ids, latency_ns)
+    for span, part, first, last in zip(
+        spans, folded.parted(len(spans), width), first_ms.tolist(), last_ms.tolist(), strict=True
+    ):
+        yield span * span_ms, part, first, last
+
+
+def _spans(ended_at_ms: Ints, span_ms: int) -> tuple[list[int], Ints]:
+    """The numbers of the spans in which there are samples, ascending; each sample's place there."""
+    number = ended_at_ms // span_ms
+    first, last = int(number.min()), int(number.max())
+    number -= first
+    if last - first > len(number):
+        present, place = np.unique(number, return_inverse=True)
+    else:
+        present = np.flatnonzero(np.bincount(number) > 0)
+        place = number
+        if len(present) <= last - first:
+            places = np.zeros(last - first + 1, np.int64)
+            places[present] = np.arange(len(present))
+            place = places[number]
+    return (present + first).tolist(), place
 
 
 def _starts(ended_at_ms: Ints, span_ms: int) -> list[int]:
@@ -86,4 +114,4 @@ def _starts(ended_at_ms: Ints, span_ms: int) -> list[int]:
     first, last = int(ended_at_ms.min()) // span_ms, int(ended_at_ms.max()) // span_ms
     if last - first <= 1:
         return [first * span_ms] if first == last else [first * span_ms, last * span_ms]
-    return [start * span_ms for start in np.unique(ended_at_ms // span_ms).tolist()]
+    return [span * span_ms for span in _spans(ended_at_ms, span_ms)[0]]

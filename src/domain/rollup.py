@@ -5,24 +5,23 @@ column of cells, so that folding, merging and quantiles are a few passes over ar
 number of series.
 """
 
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Self, TypeAlias
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from .histogram import ExponentialHistogram, buckets_of, within_buckets
 from .sample import Ints
 
 BUCKET_BITS = 16
-MERGE_AT_ONCE = 16
+MERGE_AT_CELLS = 1 << 21
 _BUCKET_OFFSET = 1 << (BUCKET_BITS - 1)
 _BUCKET_MASK = (1 << BUCKET_BITS) - 1
 _EXACT = 1 << 53
 _MAX_DENSE = 1 << 23
-_SPARSE = 16
 Index: TypeAlias = slice | npt.NDArray[np.bool_]
 _NOTHING: Ints = np.empty(0, np.int64)
 
@@ -54,7 +53,7 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         if not len(series):
             return cls.none()
         counts = np.bincount(series)
-        present = np.flatnonzero(counts)
+        present = np.flatnonzero(counts > 0)
         position = np.zeros(len(counts), np.int64)
         position[present] = np.arange(len(present))
         places = position[series]
@@ -95,17 +94,21 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
             _totals(np.add, place, (part.zero_count for part in some), len(series)),
             _totals(np.add, place, (part.sum_ns for part in some), len(series)),
             _totals(np.maximum, place, (part.max_ns for part in some), len(series)),
-            *_merged_cells([(part.cell, part.cell_count) for part in some], series, group),
+            *_merged_cells(some, _split(place, some), series, group),
         )
 
     @classmethod
     def merged_in_turn(cls, parts: Iterable["Rollups"]) -> "Rollups":
         """The same, of parts that are made as they are taken: few are held at once."""
-        merged = cls.none()
-        left = iter(parts)
-        while some := list(islice(left, MERGE_AT_ONCE)):
-            merged = cls.merged([merged, *some])
-        return merged
+        some: list[Rollups] = []
+        cells = 0
+        for part in parts:
+            some.append(part)
+            cells += len(part.cell)
+            if cells >= MERGE_AT_CELLS:
+                some = [cls.merged(some)]
+                cells = 0
+        return cls.merged(some)
 
     @property
     def columns(self) -> tuple[Ints, ...]:
@@ -130,6 +133,18 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
             self.cell[cells],
             self.cell_count[cells],
         )
+
+    def parted(self, parts: int, width: int) -> Iterator["Rollups"]:
+        """As many rollups, the first of the series below `width`, each renumbered from zero."""
+        if parts == 1:
+            yield self
+            return
+        firsts = np.arange(parts + 1) * width
+        rows = np.searchsorted(self.series, firsts).tolist()
+        cells = np.searchsorted(self.cell, firsts << BUCKET_BITS).tolist()
+        for at, first in enumerate(firsts[:-1].tolist()):
+            part = self._taken(slice(*rows[at : at + 2]), slice(*cells[at : at + 2]))
+            yield replace(part, series=part.series - first, cell=part.cell - (first << BUCKET_BITS))
 
     def only(self, wanted: npt.NDArray[np.bool_]) -> "Rollups":
         """Of the series for which the mask, indexed by series id, holds; not of those past it."""
@@ -206,53 +221,78 @@ def _counted(present: Ints, places: Ints, buckets: Ints) -> tuple[Ints, Ints]:
     """Cells and their counts, from the place in `present` and the bucket of each latency."""
     if not len(places):
         return _NOTHING, _NOTHING
-    lowest = int(buckets.min())
-    width = int(buckets.max()) - lowest + 1
-    flat = places * width + (buckets - lowest)
-    length = len(present) * width
-    if length > _SPARSE * len(flat) or length > _MAX_DENSE:
-        found, counts = np.unique(flat, return_counts=True)
-    else:
-        dense = np.bincount(flat)
-        found = np.flatnonzero(dense)
-        counts = dense[found]
-    place, bucket = np.divmod(found, width)
-    return present[place] << BUCKET_BITS | (bucket + lowest + _BUCKET_OFFSET), counts
+    shifted = buckets + _BUCKET_OFFSET
+    low, high = _no_bounds(len(present))
+    np.minimum.at(low, places, shifted)
+    np.maximum.at(high, places, shifted)
+    counters = _Counters(low, high)
+    if counters.length > _MAX_DENSE:
+        return np.unique(present[places] << BUCKET_BITS | shifted, return_counts=True)
+    return counters.cells(np.bincount(counters.start[places] + shifted), present)
+
+
+def _no_bounds(length: int) -> tuple[Ints, Ints]:
+    """The lowest and highest bucket of nothing."""
+    return np.full(length, _BUCKET_MASK), np.full(length, -1)
+
+
+class _Counters:
+    """A counter for each bucket of each series, from its lowest to its highest.
+
+    Those of one series follow those of the one before, so there are few of them even where few
+    samples are of many series. That of a bucket is the one at `start + bucket`.
+    """
+
+    def __init__(self, low: Ints, high: Ints) -> None:
+        width = np.maximum(high - low + 1, 0)
+        self._upto = np.cumsum(width)
+        self.start = self._upto - width - low
+        self.length = int(self._upto[-1])
+
+    def cells(self, counted: Ints, series: Ints) -> tuple[Ints, Ints]:
+        """Cells and counts of these series, out of the counters that are above zero."""
+        found = np.flatnonzero(counted > 0)
+        buckets = np.diff(np.searchsorted(found, self._upto), prepend=0)
+        return found + np.repeat((series << BUCKET_BITS) - self.start, buckets), counted[found]
 
 
 def _merged_cells(
-    parts: Sequence[tuple[Ints, Ints]], series: Ints, group: Ints | None
+    parts: Sequence[Rollups], places: Sequence[Ints], series: Ints, group: Ints | None
 ) -> tuple[Ints, Ints]:
-    """The cells of all parts, ascending; none of a part's own cells are alike."""
-    some = [part for part in parts if len(part[0])]
-    if not some:
-        return _NOTHING, _NOTHING
-    lowest = min(int((cell & _BUCKET_MASK).min()) for cell, _ in some)
-    width = max(int((cell & _BUCKET_MASK).max()) for cell, _ in some) - lowest + 1
-    if len(series) * width > _MAX_DENSE:
-        return _sorted_cells(some, group)
-    start = np.zeros(int(series[-1] if group is None else group.max()) + 1, np.int64)
-    start[series] = np.arange(len(series)) * width - lowest
-    start = start if group is None else start[group]
-    dense = np.zeros(len(series) * width, np.int64)
-    for cell, count in some:
-        at = start[cell >> BUCKET_BITS] + (cell & _BUCKET_MASK)
-        if group is None:
-            dense[at] += count
-        else:
-            np.add.at(dense, at, count)
-    found = np.flatnonzero(dense)
-    place, bucket = np.divmod(found, width)
-    return series[place] << BUCKET_BITS | (bucket + lowest), dense[found]
+    """The cells of all parts, ascending; `places` are those of the parts' series in `series`."""
+    low, high = _no_bounds(len(series))
+    lengths = []
+    for part, place in zip(parts, places, strict=True):
+        bound = np.searchsorted(part.cell, np.append(part.series, 1 << 46) << BUCKET_BITS)
+        length = np.diff(bound)
+        some = np.flatnonzero(length)
+        np.minimum.at(low, place[some], part.cell[bound[some]] & _BUCKET_MASK)
+        np.maximum.at(high, place[some], part.cell[bound[some + 1] - 1] & _BUCKET_MASK)
+        lengths.append(length)
+    counters = _Counters(low, high)
+    if counters.length > _MAX_DENSE:
+        return _sorted_cells(parts, group)
+    counted = np.zeros(counters.length, np.int64)
+    for part, place, length in zip(parts, places, lengths, strict=True):
+        at = np.repeat(counters.start[place] - (part.series << BUCKET_BITS), length)
+        at += part.cell
+        np.add.at(counted, at, part.cell_count)
+    return counters.cells(counted, series)
 
 
-def _sorted_cells(parts: Sequence[tuple[Ints, Ints]], group: Ints | None) -> tuple[Ints, Ints]:
+def _sorted_cells(parts: Sequence[Rollups], group: Ints | None) -> tuple[Ints, Ints]:
     """The same by sorting, where an array of every possible cell would be too large."""
-    cells = np.concatenate([cell for cell, _ in parts])
+    cells = np.concatenate([part.cell for part in parts])
     if group is not None:
         cells = group[cells >> BUCKET_BITS] << BUCKET_BITS | cells & _BUCKET_MASK
     distinct, place = np.unique(cells, return_inverse=True)
-    return distinct, _totals(np.add, place, (count for _, count in parts), len(distinct))
+    return distinct, _totals(np.add, place, (part.cell_count for part in parts), len(distinct))
+
+
+def _split(places: Ints, parts: Sequence[Rollups]) -> Sequence[Ints]:
+    """The places of each part's series, out of those of all."""
+    ends = np.cumsum([len(part.series) for part in parts])
+    return np.split(places, ends[:-1])
 
 
 def _totals(add: np.ufunc, place: Ints, columns: Iterable[Ints], length: int) -> Ints:
@@ -264,7 +304,7 @@ def _totals(add: np.ufunc, place: Ints, columns: Iterable[Ints], length: int) ->
 
 def _positions(ids: Ints) -> tuple[Ints, Ints]:
     """The distinct ids, ascending, and the place of each id among them."""
-    present = np.flatnonzero(np.bincount(ids))
+    present = np.flatnonzero(np.bincount(ids) > 0)
     position = np.zeros(int(present[-1]) + 1, np.int64)
     position[present] = np.arange(len(present))
     return present, position[ids]

@@ -2,15 +2,20 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from .sample import Endpoint, Ints, Label, SampleBatch, SeriesKey
 
 MAX_DENSE_CELLS = 4 * 1024 * 1024
 
 _UNKNOWN = -1
+_NOTHING: Ints = np.empty(0, np.int64)
+_Labels: TypeAlias = tuple[Sequence[Endpoint], Sequence[str], Sequence[int]]
+_Numbers: TypeAlias = tuple[Ints, Ints, Ints]
 
 
 class SeriesSeen(msgspec.Struct):
@@ -37,6 +42,7 @@ class SeriesTable:
         self._methods: dict[str, int] = {}
         self._status_codes: dict[int, int] = {}
         self._dense = np.full((16, 8, 8), _UNKNOWN, np.int32)
+        self._newest: tuple[_Labels, _Numbers] = (((), (), ()), (_NOTHING, _NOTHING, _NOTHING))
         for known in seen:
             self._add(known.key, known.first_ms, known.last_ms)
 
@@ -54,17 +60,37 @@ class SeriesTable:
 
     def ids_of(self, batch: SampleBatch) -> Ints:
         """The series id of each sample; a series that was never seen gets the next one."""
-        endpoint = _numbered(self._endpoints, batch.endpoints)[batch.endpoint]
-        method = _numbered(self._methods, batch.methods)[batch.method]
-        status = _numbered(self._status_codes, batch.status_codes)[batch.status]
+        numbers = self._numbers_of(batch)
         if not self._make_room():
             return self._looked_up(batch)
-        ids = self._dense[endpoint, method, status]
+        ids = self._found(batch, numbers)
         if len(ids) and int(ids.min()) == _UNKNOWN:
             for i in np.flatnonzero(ids == _UNKNOWN).tolist():
                 self._id_at(batch, i)
-            ids = self._dense[endpoint, method, status]
+            ids = self._found(batch, numbers)
         return ids.astype(np.int64)
+
+    def _numbers_of(self, batch: SampleBatch) -> _Numbers:
+        """The numbers of the batch's labels; batches often have those of the one before."""
+        labels = (batch.endpoints, batch.methods, batch.status_codes)
+        known, numbers = self._newest
+        if any(now is not before for now, before in zip(labels, known, strict=True)):
+            numbers = (
+                _numbered(self._endpoints, batch.endpoints),
+                _numbered(self._methods, batch.methods),
+                _numbered(self._status_codes, batch.status_codes),
+            )
+            self._newest = labels, numbers
+        return numbers
+
+    def _found(self, batch: SampleBatch, numbers: _Numbers) -> npt.NDArray[np.int32]:
+        """What the dense array has for each sample."""
+        endpoint, method, status = numbers
+        _, methods, status_codes = self._dense.shape
+        at = (endpoint * (methods * status_codes)).take(batch.endpoint)
+        at += (method * status_codes).take(batch.method)
+        at += status.take(batch.status)
+        return self._dense.reshape(-1).take(at)
 
     def _looked_up(self, batch: SampleBatch) -> Ints:
         return np.array([self._id_at(batch, i) for i in range(len(batch))], np.int64)

@@ -15,7 +15,8 @@ from opsboard.adapters.http.app import create_app
 from opsboard.adapters.sqlite import writer
 from opsboard.application import health, query_events, query_series, record
 from opsboard.domain import event, histogram, words
-from opsboard.entrypoints import cli, protocol, server
+from opsboard.entrypoints import cli, protocol
+from opsboard.entrypoints import server as server_process
 from opsboard.entrypoints.settings import Settings
 
 from ..documentation import PAGES, ROOT, blocks
@@ -144,7 +145,9 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"one that gives at most {query_series.DEFAULT_POINTS} points" in page
     assert f"within {100 * histogram.MAX_ERROR:.1f} % of the exact" in page
     assert f"at most {health.MAX_LAG_ENTRIES:,} entries behind" in page
-    assert f"for at most {server.GRACE_SECONDS:.0f} seconds" in (REFERENCE / "cli.md").read_text()
+    assert (
+        f"for at most {server_process.GRACE_SECONDS} seconds" in (REFERENCE / "cli.md").read_text()
+    )
 
 
 def test_compose_and_the_image_use_settings_that_exist() -> None:

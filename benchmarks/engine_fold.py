@@ -1,0 +1,101 @@
+"""How fast a journal folds: the samples of whole segments to rollups of minutes."""
+
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
+
+from opsboard.adapters.sqlite import SqliteStore
+from opsboard.application.readable import readable
+from opsboard.application.rebuild import rebuild
+from opsboard.domain.entry import Recorded, Stream
+from opsboard.domain.pending import PendingMinutes
+from opsboard.domain.sample import SampleBatch
+from opsboard.domain.series import SeriesTable
+
+from .engine_store import Filled, TrafficClock, run_async
+from .report import Bar, interleaved, print_table, progress
+
+FOLD = "fold alone, of decoded segments"
+READ_AND_FOLD = "read, decode and fold"
+REBUILD = "`opsboard rebuild`: the same, and save the read models"
+
+SEGMENTS_AT_ONCE = 64
+MIN_RATE = 20e6
+
+Contender: TypeAlias = Callable[[Path], Coroutine[Any, Any, float]]
+
+
+def run(quick: bool, store: Filled) -> Sequence[Bar]:
+    """Measure over this store, print the table, give the bars."""
+    rounds = 3 if quick else 7
+    rates = _measure_all(store, rounds)
+    print_table(
+        f"Folding {store.samples:,} samples of a store by the minute: {rounds} rounds, medians",
+        ["", "samples/s"],
+        [[name, f"{rate:,.0f}"] for name, rate in rates.items()],
+    )
+    return [
+        Bar("samples/s, segments read and folded", rates[READ_AND_FOLD], MIN_RATE, at_least=True)
+    ]
+
+
+def _measure_all(store: Filled, rounds: int) -> Mapping[str, float]:
+    contenders: Mapping[str, Contender] = {
+        FOLD: _fold,
+        READ_AND_FOLD: _read_and_fold,
+        REBUILD: _rebuild,
+    }
+    seen: dict[str, list[float]] = {name: [] for name in contenders}
+    for number, name in interleaved(list(contenders), rounds):
+        progress(f"fold, round {number + 1} of {rounds}: {name}")
+        seen[name].append(store.samples / run_async(contenders[name](store.path)))
+    return {name: median(rates) for name, rates in seen.items()}
+
+
+async def _fold(path: Path) -> float:
+    fold = PendingMinutes(SeriesTable())
+    seconds = 0.0
+    async for _, batches in _read(path):
+        started = time.perf_counter()
+        fold.evolve(batches)
+        seconds += time.perf_counter() - started
+    return seconds
+
+
+async def _read_and_fold(path: Path) -> float:
+    fold = PendingMinutes(SeriesTable())
+    started = time.perf_counter()
+    async for _, batches in _read(path):
+        fold.evolve(batches)
+    return time.perf_counter() - started
+
+
+async def _read(path: Path) -> AsyncIterator[tuple[int, list[tuple[int, SampleBatch]]]]:
+    """Segments as the projection reads them: so many at once, each with its number."""
+    store = SqliteStore(path, TrafficClock())
+    async with store.opened():
+        pages: list[Recorded] = []
+        async for page in store.journal.read(Stream.SAMPLES):
+            pages += page
+            if len(pages) >= SEGMENTS_AT_ONCE:
+                yield pages[-1].number, list(readable(store.journal, pages, SampleBatch))
+                pages = []
+        if pages:
+            yield pages[-1].number, list(readable(store.journal, pages, SampleBatch))
+
+
+async def _rebuild(path: Path) -> float:
+    with TemporaryDirectory(dir=path.parent) as folder:
+        copy = Path(folder) / path.name
+        shutil.copy(path, copy)
+        clock = TrafficClock()
+        store = SqliteStore(copy, clock)
+        async with store.opened():
+            started = time.perf_counter()
+            async for _ in rebuild(store, clock):
+                pass
+            return time.perf_counter() - started
