@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from opsboard.application.errors import OpsboardError
 from opsboard.application.ports import Appended, Journal, SampleSink
 from opsboard.domain.entry import Entry, Head, IdempotencyKey, Recorded, Stream
 from opsboard.domain.sample import RequestSample, SeriesKey
@@ -50,7 +49,7 @@ class FailingJournal:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self.error: OpsboardError | None = None
+        self.error: Exception | None = None
         self.after_appending = False
         self.failed = 0
 

@@ -187,8 +187,8 @@ class RollupChange(msgspec.Struct, frozen=True):
     """What folding the entries up to `checkpoint` changes.
 
     `rollups` are stored in the place of those that had the same tier and start; `settled` are kept
-    as by `RollupStore.settle`. `minutes` says in which minutes (their starts in ms) each of the
-    new entries has samples: (minute, number).
+    as by `RollupStore.settle`, where entries up to `settled_upto` are settled. `minutes` says in
+    which minutes (their starts in ms) each of the new entries has samples: (minute, number).
     """
 
     checkpoint: int
@@ -196,6 +196,7 @@ class RollupChange(msgspec.Struct, frozen=True):
     series: Sequence[SeriesSeen]
     rollups: Sequence[StoredRollup]
     settled: Sequence[StoredRollup] = ()
+    settled_upto: int = 0
     minutes: Sequence[tuple[int, int]] = ()
 
 
@@ -224,7 +225,11 @@ class RollupStore(Protocol):
         ...
 
     async def save(self, change: RollupChange, expected: int) -> bool:
-        """Save everything as one, if the checkpoint still is `expected`."""
+        """Save everything as one, if the checkpoint still is `expected`.
+
+        Nothing is saved either where another process has settled entries since, or rolled up an
+        hour or day in which the change has a minute.
+        """
         ...
 
     async def covering(
@@ -232,7 +237,8 @@ class RollupStore(Protocol):
     ) -> Coverage:
         """What there is for a window, of these tiers, the coarsest first.
 
-        With `upto`, only of entries up to that number.
+        With `upto`, only of entries up to that number. For `EVER`, what expired counts as a day
+        that starts at 0, whatever the tiers.
         """
         ...
 
@@ -253,9 +259,13 @@ class RollupStore(Protocol):
         ...
 
     async def settle(
-        self, upto: int, entries: Sequence[tuple[int, int]], settled: Sequence[StoredRollup]
-    ) -> None:
-        """Need the entries up to this number no more.
+        self,
+        upto: int,
+        entries: Sequence[tuple[int, int]],
+        settled: Sequence[StoredRollup],
+        expected: int,
+    ) -> bool:
+        """Need the entries up to this number no more, if `settled_upto` still is `expected`.
 
         `entries` are their minutes and numbers, which are forgotten; `settled` is what they and
         those before them put into minutes that later entries share.
@@ -265,7 +275,9 @@ class RollupStore(Protocol):
     async def expire(self, tier: Tier, before_ms: int, limit: int) -> int:
         """Remove at most `limit` rollups that start before a moment; how many were.
 
-        Days, the last tier, are counted in `expired`, so that totals never fall.
+        None goes from the first hour or day on in which unsettled entries have samples: `clear`
+        drops that one, to be made anew of all its parts. Days, the last tier, are counted in
+        `expired`, so that totals never fall.
         """
         ...
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import TypeAlias
 
 from ..domain.entry import Recorded, Stream, UnreadableEntry
@@ -44,7 +43,6 @@ class SampleProjection:
         self.settled_upto = 0
         self._saved_at = clock.monotonic()
         self._live: Rollups | None = None
-        self.expired = Rollups.none()
         self.series = SeriesTable()
         self.pending = PendingMinutes(self.series)
         self.checkpoint = 0
@@ -70,7 +68,6 @@ class SampleProjection:
         self.pending = PendingMinutes(self.series)
         self.checkpoint = self.saved_upto = state.checkpoint
         self.settled_upto = state.settled_upto
-        self.expired = state.expired
         self._total = await sum_of(self._rollups) if state.total is None else state.total
         self._unclosed = set(state.unclosed)
         self._live = None
@@ -105,8 +102,14 @@ class SampleProjection:
 
     async def run(self) -> None:
         """Follow the journal, and save from time to time, until cancelled."""
-        async for _ in self._journal.follow(Stream.SAMPLES, self.checkpoint):
-            await self.catch_up()
+        async for page in self._journal.follow(Stream.SAMPLES, self.checkpoint):
+            async with self.standing:
+                new = [recorded for recorded in page if recorded.number > self.checkpoint]
+                follows = bool(new) and new[0].number == self.checkpoint + 1
+                if follows:
+                    await self._fold(new)
+            if new and not follows:
+                await self.catch_up()
             if self._is_due():
                 await self.save()
 
@@ -175,6 +178,7 @@ class SampleProjection:
             series=self.series.seen,
             rollups=list(changed.values()),
             settled=settled,
+            settled_upto=self.settled_upto,
             minutes=self.pending.entries,
         )
         return change, unclosed
@@ -231,9 +235,8 @@ class SampleProjection:
 
 async def sum_of(rollups: RollupStore) -> Rollups:
     """The total of all samples, out of the coarsest rollups that there are of each."""
-    expired = (await rollups.load()).expired
     stored = (await rollups.covering(EVER, tuple(Tier))).rollups
-    parts = chain([expired], (each.rollups for each in stored))
+    parts = (each.rollups for each in stored)
     return await asyncio.to_thread(Rollups.merged_in_turn, parts)
 
 

@@ -142,8 +142,6 @@ class MetricsQueries:
                 await projection.reload()
                 raise _Moved
             whole, pending = self._pending(window, upto, whole=Tier.MINUTE in tiers)
-            if window == EVER and len(projection.expired.series):
-                whole.append(Piece(0, projection.expired))
         return stored.rollups, whole, [_Cut(frozenset(stored.partial), stored.entries), pending]
 
     async def _upto(self, as_of: int | None) -> int | None:

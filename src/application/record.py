@@ -18,7 +18,7 @@ from ..domain.interning import InternedSeries, distinct
 from ..domain.sample import Ints, SampleBatch, SeriesKey
 from ..domain.validation import InvalidInput
 from .cardinality import SeriesLimit
-from .errors import Overloaded, StoreUnavailable
+from .errors import OpsboardError, Overloaded, StoreUnavailable
 from .ports import Clock, Ids, Journal
 from .readable import readable
 
@@ -93,7 +93,7 @@ class SampleRecorder:
 
     `observe` only appends to three columns. While the journal fails, batches wait and are tried
     again under the key of their first try, so that none counts twice; past `limit` waiting samples,
-    the newest are dropped, and counted in `dropped`.
+    the newest are dropped, and counted in `dropped`, as a batch is that can not be written at all.
     """
 
     def __init__(
@@ -127,7 +127,9 @@ class SampleRecorder:
     def series(self, key: SeriesKey) -> int:
         """See `SampleSink.series`; past the limit, the number of the route `(other)`."""
         known = self._interned.find(key)
-        return self._interned.number(self._series_limit.admit(key)) if known is None else known
+        if known is None:
+            known = self._interned.number(self._series_limit.admit(key.in_unicode()))
+        return known
 
     def observe(self, series: int, latency_ns: int, ended_at: int) -> None:
         """Take one sample; it is in the journal within about a second."""
@@ -137,6 +139,7 @@ class SampleRecorder:
         self._ends.append(ended_at)
         if len(numbers) >= MAX_BATCH:
             self._cut_batch()
+            self._full.set()
 
     async def record(self, batch: SampleBatch, key: IdempotencyKey | None = None) -> int:
         """Record a batch, all or nothing; how many samples it had, once they are durable.
@@ -193,13 +196,12 @@ class SampleRecorder:
         self._numbers, self._latencies, self._ends = array("q"), array("q"), array("q")
         numbers, latency_ns, ended_at = columns
         if self._waiting + len(numbers) > self._limit:
-            self.dropped += len(numbers)
+            self._drop(len(numbers), "the journal takes none, and too many wait")
             return
         name = self._ids.new()
         batch = self._interned.batch(numbers, latency_ns, ended_at // NS_PER_MS)
         self._waiting += len(batch)
         self._batches.append((IdempotencyKey(name, name.encode()), batch))
-        self._full.set()
 
     async def flush(self) -> None:
         """Append all that was observed before the call. Raises `StoreUnavailable`, `Overloaded`."""
@@ -208,9 +210,20 @@ class SampleRecorder:
         async with self._flushing:
             while self._batches:
                 key, batch = self._batches[0]
-                await self._journal.append(Stream.SAMPLES, (batch,), key)
+                try:
+                    await self._journal.append(Stream.SAMPLES, (batch,), key)
+                except OpsboardError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - it would fail for ever, and block all
+                    self._drop(len(batch), f"they can not be written: {error}")
                 self._batches.popleft()
                 self._waiting -= len(batch)
+
+    def _drop(self, count: int, reason: str) -> None:
+        """Count them; the first time, say so."""
+        if not self.dropped:
+            _log.error("request samples are dropped, from now on they are only counted: %s", reason)
+        self.dropped += count
 
     async def run(self) -> None:
         """Flush when a batch is full, and every second, until cancelled."""

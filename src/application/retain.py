@@ -63,7 +63,10 @@ class Retainer:
                 return 0
             async with self._projection.standing:
                 entries, settled = await self._settled(cut, upto)
-                await rollups.settle(upto, entries, settled)
+                known = self._projection.settled_upto
+                if not await rollups.settle(upto, entries, settled, expected=known):
+                    await self._projection.reload()
+                    return 0
                 self._projection.settled_upto = upto
         await journal.trim(Stream.SAMPLES, upto)
         return upto - cut
@@ -121,8 +124,6 @@ class Retainer:
             async with self._projection.standing:
                 before = min(before, self._projection.unclosed_from(tier.coarser))
                 removed = await self._store.rollups.expire(tier, before, ROLLUPS_A_STEP)
-                if removed and tier is Tier.DAY:
-                    self._projection.expired = (await self._store.rollups.load()).expired
             if removed:
                 return removed
         return 0

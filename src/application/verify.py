@@ -1,10 +1,10 @@
 """Proof that the journal is whole and that the read models are what it folds to."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
-from ..domain.entry import Stream, UnreadableEntry
+from ..domain.entry import Head, Recorded, Stream, UnreadableEntry
 from ..domain.event import OperationalEvent, RecordedEvent
-from .ports import Store
+from .ports import Journal, Store
 from .readable import readable
 from .verify_rollups import verify_rollups
 
@@ -26,35 +26,54 @@ async def verify(store: Store) -> AsyncIterator[str]:
 
 
 async def _verify_chain(store: Store, stream: Stream) -> AsyncIterator[str]:
+    """Each fault of a chain; what retention removes meanwhile is none."""
     journal = store.journal
-    cut = await journal.cut(stream)
-    number, previous_hash = cut.number, cut.hash
-    head = await journal.head(stream)
-    async for page in journal.read(stream, after=number, until=head.number):
+    before, head = await journal.cut(stream), await journal.head(stream)
+    async for page in journal.read(stream, before.number, head.number):
         for recorded in page:
-            if recorded.number != number + 1:
-                yield f"{stream}: entry {number + 1} is missing; the next one is {recorded.number}"
-            elif not recorded.follows(previous_hash):
-                yield f"{stream} {recorded.number}: the hash does not follow from the entry before"
-            try:
-                journal.decode(recorded)
-            except UnreadableEntry as error:
-                yield f"{stream} {recorded.number}: {error}"
-            number, previous_hash = recorded.number, recorded.hash
-    if (number, previous_hash) != (head.number, head.hash):
-        yield f"{stream}: the head says entry {head.number}, the last one found is {number}"
+            if recorded.number != before.number + 1:
+                before = max(before, await journal.cut(stream), key=lambda place: place.number)
+            if recorded.number > before.number:
+                for fault in _faults(journal, before, recorded):
+                    yield f"{stream}{fault}"
+                before = Head(recorded.number, recorded.hash)
+    before = max(before, await journal.cut(stream), key=lambda place: place.number)
+    if before.number < head.number or (before.number == head.number and before.hash != head.hash):
+        yield f"{stream}: the head says entry {head.number}, the last one found is {before.number}"
+
+
+def _faults(journal: Journal, before: Head, recorded: Recorded) -> Iterator[str]:
+    """What is wrong with an entry that comes after that one."""
+    if recorded.number != before.number + 1:
+        yield f": entry {before.number + 1} is missing; the next one is {recorded.number}"
+    elif not recorded.follows(before.hash):
+        yield f" {recorded.number}: the hash does not follow from the entry before"
+    try:
+        journal.decode(recorded)
+    except UnreadableEntry as error:
+        yield f" {recorded.number}: {error}"
 
 
 async def _verify_index(store: Store) -> AsyncIterator[str]:
-    checkpoint = await store.event_index.checkpoint()
     cut = await store.journal.cut(Stream.EVENTS)
-    indexed = store.event_index.indexed(cut.number, checkpoint)
-    async for page in store.journal.read(Stream.EVENTS, after=cut.number, until=checkpoint):
-        for number, event in readable(store.journal, page, OperationalEvent):
-            if await anext(indexed, None) != (RecordedEvent(number, event), event.words()):
-                yield f"event index: event {number} is not as the journal has it"
-                return
+    fault = await _index_fault(store, cut.number)
+    while fault and (moved := await store.journal.cut(Stream.EVENTS)).number > cut.number:
+        cut = moved
+        fault = await _index_fault(store, cut.number)
+    if fault:
+        yield f"event index: {fault}"
     for fault in await store.event_index.faults():
         yield f"event index: {fault}"
+
+
+async def _index_fault(store: Store, after: int) -> str | None:
+    """The first event after this one that is not alike in the index and the journal."""
+    checkpoint = await store.event_index.checkpoint()
+    indexed = store.event_index.indexed(after, checkpoint)
+    async for page in store.journal.read(Stream.EVENTS, after, checkpoint):
+        for number, event in readable(store.journal, page, OperationalEvent):
+            if await anext(indexed, None) != (RecordedEvent(number, event), event.words()):
+                return f"event {number} is not as the journal has it"
     if (extra := await anext(indexed, None)) is not None:
-        yield f"event index: event {extra[0].id} is not in the journal"
+        return f"event {extra[0].id} is not in the journal"
+    return None

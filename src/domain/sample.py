@@ -32,6 +32,13 @@ class SeriesKey(NamedTuple):
     method: str
     status_code: int
 
+    def in_unicode(self) -> "SeriesKey":
+        r"""The key with every lone surrogate, which nothing can store, written as `\udcff`."""
+        service, route, method = (
+            text.encode(errors="backslashreplace").decode() for text in self[:3]
+        )
+        return SeriesKey(service, route, method, self.status_code)
+
 
 class Endpoint(NamedTuple):
     """A service's route: what most of a series' name is."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import secrets
 import sys
@@ -16,7 +17,7 @@ from ..application.cardinality import DEFAULT_MAX_SERIES
 from ..application.errors import OpsboardError
 from ..domain.retention import FOREVER, Retention
 from ..domain.validation import InvalidInput
-from .settings import DEFAULT_STORE, SettingError, Settings, StoreUrl
+from .settings import DEFAULT_STORE, SettingError, Settings, StoreUrl, checked_token
 
 EXIT_DIFFERENCES = 1
 EXIT_UNUSABLE = 2
@@ -83,6 +84,22 @@ def _store_url(flag: str | None) -> StoreUrl:
     return StoreUrl.parse(os.environ.get("OPS_STORE") or DEFAULT_STORE)
 
 
+def _api_token() -> str | None:
+    given = os.environ.get("OPS_API_TOKEN")
+    return checked_token("OPS_API_TOKEN", given) if given else None
+
+
+class Finite(click.FloatRange):
+    """A number within its range; NaN lies in none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See `click.ParamType.convert`."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
+
+
 @command.command()
 @_setting_flags
 @click.option("--generate-token", is_flag=True, help="make and print a token if none is set")
@@ -136,8 +153,7 @@ def event(
     said = {"level": level, "type": type_, "service": service, "message": message}
     meta = dict(shell.parse_pair(pair) for pair in pairs)
     if to is not None:
-        token = os.environ.get("OPS_API_TOKEN", "")
-        number = shell.post_event(to, token, {**said, "meta": meta}, key)
+        number = shell.post_event(to, _api_token() or "", {**said, "meta": meta}, key)
     else:
         number = asyncio.run(shell.record_event(_store_url(store), said, meta, key))
     click.echo(number)
@@ -221,12 +237,13 @@ def stats(store: str | None) -> None:
 
 @command.command()
 @click.argument("url", default="http://127.0.0.1:8000")
-@click.option("--seconds", default=30.0, show_default=True, type=click.FloatRange(min=0.1))
-@click.option("--rate", default=20.0, show_default=True, type=click.FloatRange(0.1, 1000))
+@click.option("--seconds", default=30.0, show_default=True, type=Finite(min=0.1))
+@click.option("--rate", default=20.0, show_default=True, type=Finite(0.1, 1000))
 @click.option("--seed", default=0, show_default=True, help="the same seed, the same traffic")
-@click.option("--token", envvar="OPS_API_TOKEN", help="to post events too")
-def demo(url: str, seconds: float, rate: float, seed: int, token: str | None) -> None:
+@click.option("--token", "given", help="to post events too [OPS_API_TOKEN]")
+def demo(url: str, seconds: float, rate: float, seed: int, given: str | None) -> None:
     """Drive realistic mixed traffic at a running server, so that there is life to look at."""
     from .demo import run
 
-    click.echo(asyncio.run(run(url, seconds=seconds, rate=rate, seed=seed, token=token)))
+    api_token = _api_token() if given is None else checked_token("--token", given)
+    click.echo(asyncio.run(run(url, seconds=seconds, rate=rate, seed=seed, token=api_token)))

@@ -21,7 +21,7 @@ from .container import container_for
 from .protocol import MAX_CONNECTIONS, BoundedProtocol, Limits, bounded_by, limits_of_this_process
 from .settings import SettingError, Settings
 
-GRACE_SECONDS = 20.0
+GRACE_SECONDS = 20
 CANCEL_SECONDS = 1.0
 SETTLE_SECONDS = 30.0
 FORCED_SETTLE_SECONDS = 5.0

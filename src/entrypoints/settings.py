@@ -101,9 +101,12 @@ def _max_series(text: str) -> int:
 
 
 def _token(name: str, values: Mapping[str, str]) -> str | None:
-    token = values.get(name)
-    if token is None:
-        return None
+    given = values.get(name)
+    return None if given is None else checked_token(name, given)
+
+
+def checked_token(name: str, token: str) -> str:
+    """The token, where it can be sent in a header. Raises `SettingError` naming the setting."""
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise SettingError(f"{name}: must be printable ASCII without spaces, and not empty")
     return token

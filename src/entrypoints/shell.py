@@ -14,6 +14,7 @@ from rich.progress import Progress, TaskID
 from ..application import transfer
 from ..application.errors import OpsboardError, StoreUnusable
 from ..application.ports import Store
+from ..application.record import checked_key
 from ..application.verify import verify
 from .container import container_for
 from .files import reading, writing
@@ -31,7 +32,7 @@ class ServerRefused(OpsboardError):
 def parse_pair(pair: str) -> tuple[str, Any]:
     """`key=value`, the value as JSON where it is that, as text otherwise.
 
-    Raises `SettingError` where there is no `=`.
+    Raises `SettingError` where there is no `=`, or the JSON is nested beyond all measure.
     """
     key, separator, value = pair.partition("=")
     if not separator or not key:
@@ -40,6 +41,8 @@ def parse_pair(pair: str) -> tuple[str, Any]:
         return key, json.loads(value)
     except ValueError:
         return key, value
+    except RecursionError as error:
+        raise SettingError(f"--meta: {key} is nested too deep") from error
 
 
 async def record_event(
@@ -53,17 +56,33 @@ async def record_event(
 
 
 def post_event(url: str, token: str, body: dict[str, Any], key: str | None) -> int:
-    """Post one event to a server; its id. Raises `ServerRefused` with the server's reason."""
-    headers = {"X-Ops-Token": token} | ({"Idempotency-Key": key} if key else {})
+    """Post one event to a server; its id.
+
+    Raises `ServerRefused` with the server's reason, `InvalidInput` or `SettingError` for what can
+    not be sent at all.
+    """
+    headers = {"X-Ops-Token": token, "Content-Type": "application/json"}
+    if key is not None:
+        headers["Idempotency-Key"] = checked_key(key)
+    try:
+        content = json.dumps(body, allow_nan=False)
+    except ValueError as error:
+        raise SettingError("--meta: JSON has no NaN and no infinity") from error
     try:
         answer = httpx.post(
-            f"{url.rstrip('/')}/events", json=body, headers=headers, timeout=HTTP_TIMEOUT_SECONDS
+            f"{url.rstrip('/')}/events",
+            content=content,
+            headers=headers,
+            timeout=HTTP_TIMEOUT_SECONDS,
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ServerRefused(f"--to: {url} can not be reached: {error}") from error
     if answer.status_code != httpx.codes.OK:
         raise ServerRefused(f"{url} answered {answer.status_code}: {_reason(answer)}")
-    return int(answer.json()["id"])
+    try:
+        return int(answer.json()["id"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ServerRefused(f"--to: {url} does not answer as opsboard does") from error
 
 
 def _reason(answer: httpx.Response) -> str:

@@ -5,6 +5,8 @@ import os
 import pty
 import socket
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import opsboard
@@ -78,7 +80,9 @@ def test_a_port_that_is_taken_is_named() -> None:
 
 def test_serve_says_where_it_is_and_what_is_open(store: str) -> None:
     with serving(store, OPS_READ_TOKEN="reads") as server:
-        assert server.said[0] == f"store    {store}, entries kept forever\n"
+        assert (
+            server.said[0] == f"store    {store}, kept raw=7d,minutes=30d,hours=400d,events=400d\n"
+        )
         assert server.said[1] == "writes   open, with the token\n"
         assert server.said[2] == "reads    with a token\n"
         assert TOKEN not in "".join(server.said)
@@ -138,6 +142,11 @@ def test_an_event_to_a_server(server: Server) -> None:
     [
         (["hi", "--level", "LOUD"], "level"),
         (["hi", "--meta", "novalue"], "--meta"),
+        (["hi", "--meta", "n=" + "[" * 100_000], "--meta"),
+        (["hi", "--meta", "n=NaN"], "/meta/n must be a finite number"),
+        (["hi", "--key", "\udcff"], "Idempotency-Key"),
+        (["hi", "--key", ""], "Idempotency-Key"),
+        (["\udcff"], "/message"),
         (["hi", "--to", "http://127.0.0.1:1"], "--to"),
         (["hi", "--to", "not a url"], "--to"),
         (["hi", "--store", "nowhere"], "--store"),
@@ -146,6 +155,66 @@ def test_an_event_to_a_server(server: Server) -> None:
 )
 def test_an_event_that_can_not_be_recorded_says_why(arguments: list[str], named: str) -> None:
     ended = run("event", *arguments, OPS_STORE="memory:")
+    assert ended.returncode == 2
+    assert named in one_line(ended.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "token", "named"),
+    [
+        (
+            ["\udcff"],
+            TOKEN,
+            "it holds a lone surrogate",
+        ),
+        (["hi", "--key", "é"], TOKEN, "Idempotency-Key"),
+        (["hi", "--key", "\udcff"], TOKEN, "Idempotency-Key"),
+        (["hi", "--meta", "n=NaN"], TOKEN, "--meta"),
+        (["hi"], "käse", "OPS_API_TOKEN"),
+        (["hi"], "", "answered 401"),
+    ],
+)
+def test_an_event_that_can_not_be_posted_says_why(
+    shared_server: Server, arguments: list[str], token: str, named: str
+) -> None:
+    ended = run("event", *arguments, "--to", shared_server.url, OPS_API_TOKEN=token)
+    assert ended.returncode == 2
+    assert named in one_line(ended.stderr)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"id": null}', b'{"id": "x"}'])
+def test_a_server_that_is_no_opsboard_is_told_from_one(body: bytes) -> None:
+    class Stranger(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *_: object) -> None:
+            return
+
+    with HTTPServer(("127.0.0.1", 0), Stranger) as stranger:
+        answering = threading.Thread(target=stranger.handle_request)
+        answering.start()
+        ended = run("event", "hi", "--to", f"http://127.0.0.1:{stranger.server_port}")
+        answering.join()
+    assert ended.returncode == 2
+    assert "does not answer as opsboard does" in one_line(ended.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--seconds", "nan"], "--seconds"),
+        (["--seconds", "inf"], "--seconds"),
+        (["--rate", "nan"], "--rate"),
+        (["--token", "käse"], "--token"),
+    ],
+)
+def test_a_demo_that_can_not_be_is_refused(arguments: list[str], named: str) -> None:
+    ended = run("demo", "http://127.0.0.1:1", *arguments)
     assert ended.returncode == 2
     assert named in one_line(ended.stderr)
 

@@ -13,9 +13,10 @@ import yaml  # type: ignore[import-untyped]
 from opsboard.adapters.http import body, event_routes
 from opsboard.adapters.http.app import create_app
 from opsboard.adapters.sqlite import writer
-from opsboard.application import health, query_events, record
-from opsboard.domain import event, words
+from opsboard.application import health, query_events, query_series, record
+from opsboard.domain import event, histogram, words
 from opsboard.entrypoints import cli, protocol
+from opsboard.entrypoints import server as server_process
 from opsboard.entrypoints.settings import Settings
 
 from ..documentation import PAGES, ROOT, blocks
@@ -44,7 +45,13 @@ def test_every_setting_is_documented(flag: str) -> None:
 def test_documented_defaults_are_the_defaults() -> None:
     page = (REFERENCE / "settings.md").read_text()
     settings = Settings.load({})
-    for value in (settings.store, settings.host, settings.port, settings.retention):
+    for value in (
+        settings.store,
+        settings.host,
+        settings.port,
+        settings.retention,
+        settings.max_series,
+    ):
         assert f"| `{value}` |" in page
 
 
@@ -126,12 +133,21 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"{event.MAX_MESSAGE_LENGTH:,} and {event.MAX_SERVICE_LENGTH} characters" in said
     assert f"| `q` | {words.MAX_QUERY_LENGTH} " in said
     assert f"| `limit` | {query_events.MAX_PAGE} |" in said
-    assert f"| connections | {protocol.MAX_CONNECTIONS:,} |" in said
+    limits = protocol.Limits()
+    assert f"| connections | {limits.answered:,} |" in said
+    assert f"Above {limits.answered:,} connections" in said
+    assert f"above {limits.connections:,} a connection" in said
+    assert f"headers | {limits.head_bytes:,} bytes, within {limits.head_seconds:.0f} sec" in said
+    assert f"| {query_series.MAX_POINTS:,} in time, and {query_series.MAX_VALUES:,} over" in said
     assert f"| {writer.MAX_WAITING:,}; above" in said
     assert f"| {record.MAX_WAITING_SAMPLES:,}; above" in said
     page = (REFERENCE / "http.md").read_text()
+    assert f"one that gives at most {query_series.DEFAULT_POINTS} points" in page
+    assert f"within {100 * histogram.MAX_ERROR:.1f} % of the exact" in page
     assert f"at most {health.MAX_LAG_ENTRIES:,} entries behind" in page
-    assert f"for at most {server.GRACE_SECONDS} seconds" in (REFERENCE / "cli.md").read_text()
+    assert (
+        f"for at most {server_process.GRACE_SECONDS} seconds" in (REFERENCE / "cli.md").read_text()
+    )
 
 
 def test_compose_and_the_image_use_settings_that_exist() -> None:

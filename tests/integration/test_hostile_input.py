@@ -165,6 +165,22 @@ def test_a_body_that_says_it_is_too_large_is_413_before_it_is_sent(shared_server
     assert b"\r\nconnection: close\r\n" in answer.lower()
 
 
+def test_a_client_that_goes_before_its_body_was_complete_is_recorded_as_gone(
+    server: Server,
+) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(
+            b"POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"X-Ops-Token: " + TOKEN.encode() + b"\r\nContent-Length: 100\r\n"
+            b"Expect: 100-continue\r\n\r\n"
+        )
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 100 ")
+    rows: list[dict[str, object]] = []
+    while not rows:
+        rows = server.client.get("/metrics", params={"route": "/events"}).json()["requests"]
+    assert [(row["method"], row["status_code"], row["count"]) for row in rows] == [("POST", 499, 1)]
+
+
 def test_a_hundred_megabytes_in_chunks_are_413(shared_server: Server) -> None:
     sent = 0
 

@@ -15,9 +15,10 @@ from litestar.params import FromPath
 from opsboard.adapters.http.middleware import ASGIApp, Message, Scope
 from opsboard.domain.sample import RequestSample, SeriesKey
 from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Host, Mount, Route
 
 from ..fakes import ManualClock
 
@@ -345,3 +346,87 @@ async def test_a_board_is_a_sink(seen: Seen) -> None:
             await http.get("/items/1")
         (row,) = (await ops.metrics(last="1h")).requests
         assert (row.service, row.route, row.count) == ("shop", "/items/{id}", 1)
+
+
+def starlette_of(*routes: Any) -> Any:
+    return Starlette(routes=list(routes))
+
+
+async def echo(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(str(request.path_params))
+
+
+async def routes_of(app: Any, seen: Seen, *paths: str) -> list[str]:
+    async with client(opsboard.LatencyMiddleware(app, service="s", to=seen)) as http:
+        for path in paths:
+            assert (await http.get(path)).status_code == 200
+    return [row[0] for row in seen.rows()]
+
+
+UUID = "6a2f41a3-c54c-4a6c-8a5e-1f2f3a4b5c6d"
+
+
+@pytest.mark.parametrize(
+    ("mount", "path", "template"),
+    [
+        (Mount("/s/{t:int}", routes=[Route("/x", echo)]), "/s/007/x", "/s/{t}/x"),
+        (Mount("/u/{id:uuid}", routes=[Route("/x", echo)]), f"/u/{UUID}/x", "/u/{id}/x"),
+        (Mount("/f/{at:float}", routes=[Route("/x", echo)]), "/f/1.50/x", "/f/{at}/x"),
+        (Mount("/api", routes=[Route("/{name}", echo)]), "/api/api", "/api/{name}"),
+        (Mount("/s/{t}", routes=[Route("/cart/{id}", echo)]), "/s/s/cart/s", "/s/{t}/cart/{id}"),
+        (Mount("/s/{t}", routes=[Route("/cart/{id}", echo)]), "/s/cart/cart/5", "/s/{t}/cart/{id}"),
+        (Mount("/s/{t}", routes=[Route("/x", echo)]), "/s/a%20b/x", "/s/{t}/x"),
+        (
+            Mount("/a", routes=[Mount("/{b}", routes=[Route("/{c}", echo)])]),
+            "/a/a/a",
+            "/a/{b}/{c}",
+        ),
+        (Mount("/g/{t}", GZipMiddleware(starlette_of(Mount("/h/{u}", routes=[Route("/x", echo)])))),
+         "/g/1/h/2/x", "/g/{t}/h/{u}/x"),
+        (Mount("", routes=[Mount("/a/{b}", routes=[Route("/x", echo)])]), "/a/b/x", "/a/{b}/x"),
+        (Host("test", starlette_of(Mount("/a/{b}", routes=[Route("/x", echo)]))), "/a/b/x",
+         "/a/{b}/x"),
+    ],
+)  # fmt: skip
+async def test_a_mount_is_named_by_its_template_and_never_by_values(
+    seen: Seen, mount: Any, path: str, template: str
+) -> None:
+    apps = [starlette_of(mount), FastAPI(routes=[mount]), GZipMiddleware(starlette_of(mount))]
+    for app in apps:
+        assert (await routes_of(app, seen, path))[-1] == template
+
+
+async def test_a_mount_that_no_table_explains_shares_one_name(seen: Seen) -> None:
+    inner = starlette_of(Mount("/secret", routes=[Route("/x", echo)]))
+
+    async def hidden(scope: Scope, receive: Any, send: Any) -> None:
+        await inner(scope, receive, send)
+
+    app = starlette_of(Mount("/t/{tenant}", hidden))
+    assert await routes_of(app, seen, "/t/acme/secret/x") == ["(mounted)/x"]
+
+
+async def test_within_a_mounted_app_routes_are_that_apps_own(seen: Seen) -> None:
+    inner = starlette_of(Mount("/b/{c}", routes=[Route("/x", echo)]), Route("/y", echo))
+    watched = opsboard.LatencyMiddleware(inner, service="s", to=seen)
+    async with client(starlette_of(Mount("/a/{t}", watched))) as http:
+        for path in ("/a/a/b/a/x", "/a/b/y"):
+            assert (await http.get(path)).status_code == 200
+    assert [row[0] for row in seen.rows()] == ["/b/{c}/x", "/y"]
+
+
+async def test_beyond_its_bound_the_middleware_remembers_no_more_series(
+    seen: Seen, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opsboard.adapters.http.middleware.MAX_SERIES", 2)
+
+    async def app(scope: Scope, receive: Any, send: Any) -> None:
+        scope["path_template"] = scope["path"]
+        await start(send)
+        await send({"type": "http.response.body", "body": b""})
+
+    middleware = watched(app, seen, clock)
+    for path in ("/1", "/2", "/3", "/1", "/4"):
+        await middleware({**scope(), "path": path}, receive, ignore)
+    assert [row[0] for row in seen.rows()] == ["/1", "/2", "/3", "/1", "/4"]
+    assert len(middleware._series) == 2

@@ -100,7 +100,6 @@ def test_what_does_not_fit_a_dense_array_is_merged_alike(
     expected = of([(s // 3 if grouped else s, ns) for part in parts for s, ns in part])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rollup, "_MAX_DENSE", dense)
-        patch.setattr(rollup, "_SPARSE", dense)
         assert Rollups.merged([of(part) for part in parts], group).same_as(expected)
 
 

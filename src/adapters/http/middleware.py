@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from ...application.ports import SampleSink
 from ...domain.sample import KNOWN_METHODS, OTHER_METHOD, SeriesKey
+from .route_tables import route_table
 from .route_template import route_template
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -18,6 +19,7 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 CLIENT_CLOSED_REQUEST = 499
 SERVER_ERROR = 500
+MAX_SERIES = 10_000
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class LatencyMiddleware:
 
         `now` and `monotonic` give nanoseconds.
         """
+        self._table = route_table(app)
         self.app = app
         self._service = service
         self._number = to.series
@@ -52,66 +55,28 @@ class LatencyMiddleware:
         self._monotonic = monotonic
         self._series: dict[tuple[str, str, int], int] = {}
 
-    async def __call__(  # noqa: C901 - closures: an object for each request costs more
-        self, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; anything but HTTP passes through untouched."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = self._monotonic()
-        root_path = scope.get("root_path", "")
-        status = 0
-        ended = client_gone = False
-
-        def end(counted_as: int) -> None:
-            nonlocal ended
-            if not ended:
-                ended = True
-                self._record(scope, root_path, counted_as, started)
-
-        async def watch_receive() -> Message:
-            nonlocal status, client_gone
-            message = await receive()
-            if message["type"] == "http.disconnect" and not status:
-                # Whatever is answered from now on, nobody gets it.
-                status, client_gone = CLIENT_CLOSED_REQUEST, True
-            return message
-
-        def watch(message: Message) -> Awaitable[None]:
-            nonlocal status
-            if message["type"] == "http.response.body":
-                return send_body(message)
-            if message["type"] == "http.response.start" and not client_gone:
-                status = message["status"]
-            return send(message)
-
-        async def send_body(message: Message) -> None:
-            nonlocal client_gone
-            try:
-                await send(message)
-            except OSError:
-                client_gone = True
-                raise
-            finally:
-                if not message.get("more_body"):
-                    end(status)
-
+        exchange = _Exchange(self, scope, receive, send, self._monotonic())
         try:
-            await self.app(scope, watch_receive, watch)
+            await self.app(scope, exchange.receive, exchange.send)
         except CancelledError:
-            end(status or CLIENT_CLOSED_REQUEST)
+            exchange.end(exchange.status or CLIENT_CLOSED_REQUEST)
             raise
         except BaseException:
-            end(status if client_gone else SERVER_ERROR)
+            exchange.end(exchange.status if exchange.client_gone else SERVER_ERROR)
             raise
-        end(status or SERVER_ERROR)
+        if not exchange.ended:
+            exchange.end(exchange.status or SERVER_ERROR)
 
-    def _record(self, scope: Scope, root_path: str, status: int, started: int) -> None:
+    def record(self, scope: Scope, root_path: str, status: int, started: int) -> None:
         """Hand over one sample; what goes wrong here is logged, and never the request's fault."""
         try:
             latency_ns = self._monotonic() - started
-            route = scope.get("path_template") or route_template(scope, root_path)
+            route = scope.get("path_template") or route_template(scope, root_path, self._table)
             where = (route, scope["method"], status)
             series = self._series.get(where)
             if series is None:
@@ -121,8 +86,79 @@ class LatencyMiddleware:
             _log.exception("a request could not be recorded")
 
     def _intern(self, route: str, method: str, status: int) -> int:
+        """The series' number; past `MAX_SERIES` of them, the sink is asked each time."""
         if method not in KNOWN_METHODS:
-            return self._number(SeriesKey(self._service, route, OTHER_METHOD, status))
-        series = self._number(SeriesKey(self._service, route, method, status))
-        self._series[route, method, status] = series
-        return series
+            method = OTHER_METHOD
+        number = self._number(SeriesKey(self._service, route, method, status))
+        if len(self._series) < MAX_SERIES:
+            self._series[route, method, status] = number
+        return number
+
+
+class _Exchange:
+    """One request while it is served."""
+
+    __slots__ = (
+        "_middleware",
+        "_receive",
+        "_root_path",
+        "_scope",
+        "_send",
+        "_started",
+        "_streams",
+        "client_gone",
+        "ended",
+        "status",
+    )
+
+    def __init__(
+        self,
+        middleware: LatencyMiddleware,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        started: int,
+    ) -> None:
+        self._middleware = middleware
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._started = started
+        self._root_path = scope.get("root_path", "")
+        self._streams = self.client_gone = self.ended = False
+        self.status = 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect" and not self.status:
+            # Whatever is answered from now on, nobody gets it.
+            self.status, self.client_gone = CLIENT_CLOSED_REQUEST, True
+        return message
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Send on; not a coroutine itself, which saves one for each message."""
+        if message["type"] == "http.response.body":
+            if self._streams or message.get("more_body"):
+                self._streams = True
+                return self._send_part(message)
+            # A body in one piece is sent as soon as it is handed over: there is no end to wait for.
+            self.end(self.status)
+        elif message["type"] == "http.response.start" and not self.client_gone:
+            self.status = message["status"]
+        return self._send(message)
+
+    async def _send_part(self, message: Message) -> None:
+        try:
+            await self._send(message)
+        except OSError:
+            self.client_gone = True
+            raise
+        finally:
+            if not message.get("more_body"):
+                self.end(self.status)
+
+    def end(self, status: int) -> None:
+        """Count the request, once."""
+        if not self.ended:
+            self.ended = True
+            self._middleware.record(self._scope, self._root_path, status, self._started)

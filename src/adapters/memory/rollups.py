@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from ...application.ports import Coverage, RollupChange, RollupState, StoredRollup
 from ...domain.rollup import Rollups
-from ...domain.tier import COARSEST_FIRST, Tier, Window
+from ...domain.tier import COARSEST_FIRST, EVER, Tier, Window
 from ..rollup_blob import encode_rollups
 
 
@@ -34,7 +34,8 @@ class MemoryRollups:
 
     async def save(self, change: RollupChange, expected: int) -> bool:
         """See `RollupStore.save`."""
-        if self._state.checkpoint != expected:
+        stands = (self._state.checkpoint, self._state.settled_upto)
+        if stands != (expected, change.settled_upto) or self._is_overtaken(change):
             return False
         self._state = replace(
             self._state,
@@ -48,6 +49,13 @@ class MemoryRollups:
         for minute, number in change.minutes:
             self._entries.setdefault(minute, set()).add(number)
         return True
+
+    def _is_overtaken(self, change: RollupChange) -> bool:
+        """Whether an hour or day of the changed minutes is stored that is not changed with them."""
+        changed = {(rollup.tier, rollup.start_ms) for rollup in change.rollups}
+        minutes = [start for tier, start in changed if tier is Tier.MINUTE]
+        around = {(tier, tier.start_of(m)) for m in minutes for tier in (Tier.HOUR, Tier.DAY)}
+        return any(start in self._rollups[tier] for tier, start in around - changed)
 
     async def covering(
         self, window: Window, tiers: Sequence[Tier], upto: int | None = None
@@ -75,6 +83,8 @@ class MemoryRollups:
             for number in self._entries.get(minute, ())
             if upto is None or number <= upto
         }
+        if window == EVER and len(self._state.expired.series):
+            found.append(StoredRollup(Tier.DAY, 0, 0, 0, self._state.expired))
         return Coverage(self._state.checkpoint, found, partial, sorted(numbers))
 
     def _is_all_there_is(self, rollup: StoredRollup) -> bool:
@@ -116,19 +126,27 @@ class MemoryRollups:
         return [self._settled[minute] for minute in minutes if minute in self._settled]
 
     async def settle(
-        self, upto: int, entries: Sequence[tuple[int, int]], settled: Sequence[StoredRollup]
-    ) -> None:
+        self,
+        upto: int,
+        entries: Sequence[tuple[int, int]],
+        settled: Sequence[StoredRollup],
+        expected: int,
+    ) -> bool:
         """See `RollupStore.settle`."""
+        if self._state.settled_upto != expected:
+            return False
         for minute, number in entries:
             self._entries[minute].discard(number)
         self._entries = {minute: numbers for minute, numbers in self._entries.items() if numbers}
         self._settled |= {rollup.start_ms: rollup for rollup in settled}
         self._settled = {m: r for m, r in self._settled.items() if m in self._entries}
         self._state = replace(self._state, settled_upto=upto)
+        return True
 
     async def expire(self, tier: Tier, before_ms: int, limit: int) -> int:
         """See `RollupStore.expire`."""
         known = self._rollups[tier]
+        before_ms = min(before_ms, tier.coarser.start_of(min(self._entries, default=EVER.until)))
         starts = sorted(start for start in known if start < before_ms)[:limit]
         removed = [known.pop(start) for start in starts]
         if tier is Tier.DAY:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from ...application.errors import StoreUnavailable
 from ...application.ports import Coverage, RollupChange, RollupState, StoredRollup
 from ...domain.rollup import Rollups
 from ...domain.series import SeriesSeen
-from ...domain.tier import Tier, Window
+from ...domain.tier import EVER, Tier, Window
 from ..columns import DamagedColumns, pack, unpack
 from ..rollup_blob import decode_rollups, encode_rollups
 from .reader import Reader, Row
@@ -102,12 +102,16 @@ class SqliteRollups:
         ]
 
     async def settle(
-        self, upto: int, entries: Sequence[tuple[int, int]], settled: Sequence[StoredRollup]
-    ) -> None:
+        self,
+        upto: int,
+        entries: Sequence[tuple[int, int]],
+        settled: Sequence[StoredRollup],
+        expected: int,
+    ) -> bool:
         """See `RollupStore.settle`."""
         rows = [_row(rollup) for rollup in settled]
-        job = partial(_settle, upto=upto, entries=entries, rows=rows)
-        await self._writer.submit_in_background(job)
+        job = partial(_settle, upto=upto, entries=entries, rows=rows, expected=expected)
+        return await self._writer.submit_in_background(job)
 
     async def expire(self, tier: Tier, before_ms: int, limit: int) -> int:
         """See `RollupStore.expire`."""
@@ -179,6 +183,7 @@ class _Packed(NamedTuple):
     series: bytes
     rollups: list[Row]
     settled: list[Row]
+    settled_upto: int
     minutes: Sequence[tuple[int, int]]
 
 
@@ -188,6 +193,7 @@ def _packed(change: RollupChange) -> _Packed:
         pack(_SERIES_MAGIC, _SERIES_VERSION, _series_encoder.encode(change.series), []),
         [_row(rollup) for rollup in change.rollups],
         [_row(rollup) for rollup in change.settled],
+        change.settled_upto,
         change.minutes,
     )
 
@@ -207,9 +213,18 @@ def _load(connection: sqlite3.Connection) -> tuple[dict[str, Row], list[tuple[Ti
     return {name: tuple(state) for name, *state in rows}, unclosed
 
 
+def _number(connection: sqlite3.Connection, name: str) -> int:
+    """The number up to which something stands; 0 where it is not there yet."""
+    sql = "SELECT checkpoint FROM fold WHERE name = ?"
+    (number,) = connection.execute(sql, (name,)).fetchone() or (0,)
+    return int(number)
+
+
 def _save(connection: GroupCommit, *, packed: _Packed, checkpoint: int, expected: int) -> bool:
-    found = connection.execute("SELECT checkpoint FROM fold WHERE name = ?", (TOTAL,)).fetchone()
-    if (found[0] if found else 0) != expected:
+    stands = (_number(connection, TOTAL), _number(connection, SETTLED_UPTO))
+    if stands != (expected, packed.settled_upto):
+        return False
+    if _is_overtaken(connection, {(Tier(row[0]), row[1]) for row in packed.rollups}):
         return False
     connection.executemany(
         "INSERT OR REPLACE INTO fold VALUES (?, ?, ?)",
@@ -219,6 +234,19 @@ def _save(connection: GroupCommit, *, packed: _Packed, checkpoint: int, expected
     _keep_settled(connection, packed.settled)
     connection.executemany("INSERT OR IGNORE INTO minute_entry VALUES (?, ?)", packed.minutes)
     return True
+
+
+def _is_overtaken(connection: sqlite3.Connection, changed: Set[tuple[Tier, int]]) -> bool:
+    """Whether an hour or day of the changed minutes is stored that is not changed with them."""
+    minutes = [start for tier, start in changed if tier is Tier.MINUTE]
+    return any(
+        _among(
+            connection,
+            sql=f"SELECT 1 FROM rollup WHERE tier = {tier:d} AND start_ms IN",
+            values=[s for s in {tier.start_of(m) for m in minutes} if (tier, s) not in changed],
+        )
+        for tier in (Tier.HOUR, Tier.DAY)
+    )
 
 
 def _keep_settled(connection: GroupCommit, rows: Iterable[Row]) -> None:
@@ -233,7 +261,10 @@ def _settle(
     upto: int,
     entries: Sequence[tuple[int, int]],
     rows: Sequence[Row],
-) -> None:
+    expected: int,
+) -> bool:
+    if _number(connection, SETTLED_UPTO) != expected:
+        return False
     connection.execute("INSERT OR REPLACE INTO fold VALUES (?, ?, x'')", (SETTLED_UPTO, upto))
     connection.executemany("DELETE FROM minute_entry WHERE minute = ? AND number = ?", entries)
     _keep_settled(connection, rows)
@@ -241,6 +272,7 @@ def _settle(
         "DELETE FROM settled WHERE NOT EXISTS "
         "(SELECT 1 FROM minute_entry WHERE minute_entry.minute = settled.minute)"
     )
+    return True
 
 
 def _clear(connection: GroupCommit) -> None:
@@ -267,6 +299,9 @@ def _clear(connection: GroupCommit) -> None:
 
 
 def _expire(connection: GroupCommit, *, tier: Tier, before_ms: int, limit: int) -> int:
+    (unsettled,) = connection.execute("SELECT min(minute) FROM minute_entry").fetchone()
+    if unsettled is not None:
+        before_ms = min(before_ms, tier.coarser.start_of(unsettled))
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM rollup WHERE tier = ? AND start_ms < ? ORDER BY start_ms LIMIT ?",
         (tier, before_ms, limit),
@@ -297,7 +332,6 @@ def _among(connection: sqlite3.Connection, *, sql: str, values: Sequence[int]) -
 def _covering(
     connection: sqlite3.Connection, *, window: Window, tiers: Sequence[Tier], upto: int | None
 ) -> _Covering:
-    row = connection.execute("SELECT checkpoint FROM fold WHERE name = ?", (TOTAL,)).fetchone()
     found: list[Row] = []
     spans = [window]
     for tier in sorted(tiers, reverse=True):
@@ -321,7 +355,10 @@ def _covering(
         )
         if upto is None or number <= upto
     }
-    return _Covering(row[0] if row else 0, found, cut, sorted(entries))
+    if window == EVER:
+        sql = "SELECT ?, 0, 0, 0, state FROM fold WHERE name = ?"
+        found += connection.execute(sql, (Tier.DAY, EXPIRED)).fetchall()
+    return _Covering(_number(connection, TOTAL), found, cut, sorted(entries))
 
 
 def _within(

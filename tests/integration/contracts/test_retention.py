@@ -156,7 +156,7 @@ async def test_a_step_that_was_cut_off_is_ended(reopened: Reopened, clock: Manua
         said = await live(board, clock, days=1)
         clock.advance(3 * DAY_NS)
         entries = [(m, n) for m, n in await store.rollups.entries_in(await all_minutes(store))]
-        await store.rollups.settle(2, [(m, n) for m, n in entries if n <= 2], [])
+        await store.rollups.settle(2, [(m, n) for m, n in entries if n <= 2], [], expected=0)
         await board.rollups.load()
         await board.retainer.remove_due()
         assert (await store.journal.cut(Stream.SAMPLES)).number == 4

@@ -110,6 +110,10 @@ async def filled(rollups: RollupStore, history: History = HISTORY) -> RollupStor
     return rollups
 
 
+async def settle_everything(rollups: RollupStore) -> None:
+    assert await rollups.settle(4, HISTORY.minutes, [], expected=0)
+
+
 async def test_an_empty_store_stands_at_the_beginning(rollups: RollupStore) -> None:
     state = await rollups.load()
     assert (state.checkpoint, state.settled_upto) == (0, 0)
@@ -163,6 +167,21 @@ async def test_the_old_checkpoint_guards_a_save(rollups: RollupStore) -> None:
     assert await rollups.save(two.change(two.every(MINUTE)), expected=1)
     assert await rollups.entries_in(two.starts(MINUTE)) == two.minutes
     assert told(await rollups.stored(MINUTE, [DAY_0])) == told([two.rolled_up(MINUTE, DAY_0)])
+
+
+@pytest.mark.parametrize("tier", [HOUR, DAY])
+async def test_a_minute_is_not_saved_without_the_hour_and_day_that_have_it(
+    rollups: RollupStore, tier: Tier
+) -> None:
+    """Another process rolled them up since, from the minute as it was."""
+    await rollups.save(HISTORY.change(HISTORY.every(MINUTE)), expected=0)
+    closing = msgspec.structs.replace(HISTORY.change([(tier, DAY_0)]), minutes=[])
+    assert await rollups.save(closing, expected=4)
+    late = History(*HISTORY.entries.values(), [sample(DAY_0 + 9)])
+    assert not await rollups.save(late.change([(MINUTE, DAY_0)]), expected=4)
+    assert told(await rollups.stored(MINUTE, [DAY_0])) == told([HISTORY.rolled_up(MINUTE, DAY_0)])
+    assert await rollups.save(late.change([(MINUTE, DAY_0), (tier, DAY_0)]), expected=4)
+    assert told(await rollups.stored(tier, [DAY_0])) == told([late.rolled_up(tier, DAY_0)])
 
 
 async def test_a_thousand_minutes_are_found(rollups: RollupStore) -> None:
@@ -294,7 +313,7 @@ async def test_settled_entries_are_needed_no_more(rollups: RollupStore) -> None:
     await filled(rollups)
     settled = [HISTORY.rolled_up(MINUTE, DAY_0 + MINUTE, upto=2)]
     mine = [(minute, number) for minute, number in HISTORY.minutes if number <= 2]
-    await rollups.settle(2, mine, settled)
+    assert await rollups.settle(2, mine, settled, expected=0)
     assert (await rollups.load()).settled_upto == 2
     everything = HISTORY.starts(MINUTE)
     assert await rollups.entries_in(everything) == [
@@ -305,15 +324,29 @@ async def test_settled_entries_are_needed_no_more(rollups: RollupStore) -> None:
     assert await rollups.starts(MINUTE) == everything
 
 
+async def test_what_is_settled_guards_settling_and_saving(rollups: RollupStore) -> None:
+    await filled(rollups)
+    mine = [(minute, number) for minute, number in HISTORY.minutes if number <= 2]
+    shared = HISTORY.rolled_up(MINUTE, DAY_0 + MINUTE, upto=2)
+    assert await rollups.settle(2, mine, [shared], expected=0)
+    assert not await rollups.settle(2, mine, [], expected=0)
+    assert told(await rollups.settled([DAY_0 + MINUTE])) == told([shared])
+    later = HISTORY.change(HISTORY.every(*Tier), checkpoint=5)
+    assert not await rollups.save(later, expected=4)
+    assert (await rollups.load()).checkpoint == 4
+    knowing = msgspec.structs.replace(later, settled_upto=2, minutes=[])
+    assert await rollups.save(knowing, expected=4)
+
+
 async def test_what_settled_is_forgotten_once_no_unsettled_entry_shares_its_minute(
     rollups: RollupStore,
 ) -> None:
     await filled(rollups)
     shared = HISTORY.rolled_up(MINUTE, DAY_0 + MINUTE, upto=2)
     mine = [(minute, number) for minute, number in HISTORY.minutes if number <= 2]
-    await rollups.settle(2, mine, [shared])
+    assert await rollups.settle(2, mine, [shared], expected=0)
     rest = [(minute, number) for minute, number in HISTORY.minutes if number > 2]
-    await rollups.settle(4, rest, [])
+    assert await rollups.settle(4, rest, [], expected=2)
     assert (await rollups.load()).settled_upto == 4
     assert await rollups.settled(HISTORY.starts(MINUTE)) == []
     assert await rollups.entries_in(HISTORY.starts(MINUTE)) == []
@@ -323,11 +356,14 @@ async def test_a_save_keeps_what_settled_entries_put_into_a_minute_that_gets_lat
     rollups: RollupStore,
 ) -> None:
     await filled(rollups)
-    await rollups.settle(4, HISTORY.minutes, [])
+    await settle_everything(rollups)
     before = HISTORY.rolled_up(MINUTE, DAY_0)
     late = History(*HISTORY.entries.values(), [sample(DAY_0 + 9)])
     change = msgspec.structs.replace(
-        late.change([(MINUTE, DAY_0)]), settled=[before], minutes=[(DAY_0, 5)]
+        late.change([(MINUTE, DAY_0), (HOUR, DAY_0), (DAY, DAY_0)]),
+        settled=[before],
+        settled_upto=4,
+        minutes=[(DAY_0, 5)],
     )
     assert await rollups.save(change, expected=4)
     assert told(await rollups.settled([DAY_0])) == told([before])
@@ -339,7 +375,7 @@ async def test_a_minute_of_settled_entries_lies_within_where_it_starts(
 ) -> None:
     """Its samples are gone, so it can not be cut: it counts as a whole, or not at all."""
     await filled(rollups)
-    await rollups.settle(4, HISTORY.minutes, [])
+    await settle_everything(rollups)
     for window, counts in (
         (Window(DAY_0, DAY_0 + 10), [DAY_0]),
         (Window(DAY_0 + 1, DAY_0 + 10), []),
@@ -353,6 +389,7 @@ async def test_a_minute_of_settled_entries_lies_within_where_it_starts(
 
 async def test_expiry_removes_the_oldest_up_to_a_limit(rollups: RollupStore) -> None:
     await filled(rollups)
+    await settle_everything(rollups)
     starts = HISTORY.starts(MINUTE)
     assert await rollups.expire(MINUTE, starts[2], 1) == 1
     assert await rollups.starts(MINUTE) == starts[1:]
@@ -365,11 +402,22 @@ async def test_expiry_removes_the_oldest_up_to_a_limit(rollups: RollupStore) -> 
     assert state.checkpoint == 4
 
 
+async def test_nothing_expires_of_which_a_part_would_be_made_anew(rollups: RollupStore) -> None:
+    """An unsettled entry has a sample in the second hour of the first day."""
+    await filled(rollups)
+    mine = [(minute, number) for minute, number in HISTORY.minutes if minute != DAY_0 + HOUR]
+    assert await rollups.settle(4, mine, [], expected=0)
+    assert await rollups.expire(DAY, EVER.until, 99) == 0
+    assert await rollups.expire(HOUR, EVER.until, 99) == 0
+    assert await rollups.expire(MINUTE, EVER.until, 99) == 2
+    assert await rollups.starts(MINUTE) == [DAY_0 + HOUR, DAY_0 + DAY]
+
+
 async def test_an_hour_whose_minutes_expired_lies_within_where_it_starts(
     rollups: RollupStore,
 ) -> None:
     await filled(rollups)
-    await rollups.settle(4, HISTORY.minutes, [])
+    await settle_everything(rollups)
     await rollups.expire(MINUTE, DAY_0 + HOUR, 9)
     first_hour = await rollups.covering(Window(DAY_0, DAY_0 + 10), [MINUTE, HOUR])
     assert [(r.tier, r.start_ms) for r in first_hour.rollups] == [(HOUR, DAY_0)]
@@ -379,6 +427,7 @@ async def test_an_hour_whose_minutes_expired_lies_within_where_it_starts(
 
 async def test_days_that_expire_stay_in_the_total(rollups: RollupStore) -> None:
     await filled(rollups)
+    await settle_everything(rollups)
     for tier in (MINUTE, HOUR):
         await rollups.expire(tier, EVER.until, 99)
     assert await rollups.expire(DAY, DAY_0 + DAY, 99) == 1
@@ -390,6 +439,21 @@ async def test_days_that_expire_stay_in_the_total(rollups: RollupStore) -> None:
     assert await rollups.expire(DAY, EVER.until, 99) == 1
     assert plain((await rollups.load()).expired) == plain(fold(HISTORY.samples()))
     assert await rollups.starts(DAY) == []
+
+
+@pytest.mark.parametrize("tiers", [tuple(Tier), (MINUTE, HOUR), ()])
+async def test_what_expired_is_part_of_ever_and_of_no_other_window(
+    rollups: RollupStore, tiers: Sequence[Tier]
+) -> None:
+    await filled(rollups)
+    await settle_everything(rollups)
+    for tier in Tier:
+        await rollups.expire(tier, DAY_0 + DAY, 99)
+    ever = await rollups.covering(EVER, tiers)
+    days = [r for r in ever.rollups if r.start_ms == 0]
+    assert [plain(r.rollups) for r in days] == [plain((await rollups.load()).expired)]
+    almost = await rollups.covering(Window(1, EVER.until), tiers)
+    assert [r for r in almost.rollups if r.start_ms < DAY_0 + DAY] == []
 
 
 async def test_clearing_before_anything_settled_forgets_everything(rollups: RollupStore) -> None:
@@ -408,7 +472,7 @@ async def test_clearing_keeps_what_only_settled_entries_made(rollups: RollupStor
     await filled(rollups)
     shared = HISTORY.rolled_up(MINUTE, DAY_0 + MINUTE, upto=2)
     mine = [(minute, number) for minute, number in HISTORY.minutes if number <= 2]
-    await rollups.settle(2, mine, [shared])
+    assert await rollups.settle(2, mine, [shared], expected=0)
     await rollups.clear()
     state = await rollups.load()
     assert (state.checkpoint, state.settled_upto) == (2, 2)
@@ -427,11 +491,12 @@ async def test_clearing_keeps_what_only_settled_entries_made(rollups: RollupStor
 async def test_folding_after_a_clear_brings_everything_back(rollups: RollupStore) -> None:
     await filled(rollups)
     shared = HISTORY.rolled_up(MINUTE, DAY_0 + MINUTE, upto=2)
-    await rollups.settle(2, [m for m in HISTORY.minutes if m[1] <= 2], [shared])
+    assert await rollups.settle(2, [m for m in HISTORY.minutes if m[1] <= 2], [shared], expected=0)
     await rollups.clear()
     again = msgspec.structs.replace(
         HISTORY.change(HISTORY.every(MINUTE, HOUR, DAY)),
         settled=[shared],
+        settled_upto=2,
         minutes=[m for m in HISTORY.minutes if m[1] > 2],
     )
     assert await rollups.save(again, expected=2)
