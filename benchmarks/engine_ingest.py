@@ -22,19 +22,23 @@ LARGE, MIDDLE, SMALL = 100_000, 10_000, 1_000
 MIN_RATE = 0.8e6
 MIN_OF_ROWS = 4.0
 
-Rates = Mapping[str, float]
+Rates = Mapping[str, Sequence[float]]
 
 
 def run(quick: bool) -> Sequence[Bar]:
     """Measure, print the table, give the bars."""
     rounds, chunks = (3, 3) if quick else (9, 10)
     with TemporaryDirectory() as folder:
-        rates = _measure_all(Path(folder), rounds, chunks)
+        seen = _measure_all(Path(folder), rounds, chunks)
+    rates = {name: median(of_name) for name, of_name in seen.items()}
     ours, rows = OPSBOARD.format(LARGE), ROWS.format(LARGE)
     print_table(
         f"Durable ingest in one process: {rounds} rounds of {chunks * LARGE:,} samples, medians",
-        ["", "samples/s", "of rows in SQLite"],
-        [[name, f"{rate:,.0f}", f"{rate / rates[rows]:.1f}"] for name, rate in rates.items()],
+        ["", "samples/s", "best round", "of rows in SQLite"],
+        [
+            [name, f"{rate:,.0f}", f"{max(seen[name]):,.0f}", f"{rate / rates[rows]:.1f}"]
+            for name, rate in rates.items()
+        ],
     )
     return [
         Bar(
@@ -69,7 +73,7 @@ def _measure_all(folder: Path, rounds: int, chunks: int) -> Rates:
             else:
                 seconds = _insert_all(table, batches)
             seen[name].append(chunks * LARGE / seconds)
-    return {name: median(rates) for name, rates in seen.items()}
+    return seen
 
 
 async def _record_all(path: Path, batches: Sequence[SampleBatch]) -> float:
