@@ -264,7 +264,7 @@ def _observed(name: str, bare: str, app: ASGIApp) -> Contender:
         with TemporaryDirectory() as folder:
             async with opsboard.open(f"sqlite:///{Path(folder) / 'ops.db'}") as board:
                 observed = LatencyMiddleware(app, service="benchmark", to=board)
-                fold = board.projections["request_metrics"].catch_up
+                fold = board.rollups.catch_up
                 yield Serving(observed, board.samples.flush, fold)
                 if board.samples.dropped:
                     raise RuntimeError("samples were dropped, which costs less than keeping them")

@@ -275,7 +275,9 @@ class RollupStore(Protocol):
     async def expire(self, tier: Tier, before_ms: int, limit: int) -> int:
         """Remove at most `limit` rollups that start before a moment; how many were.
 
-        Days, the last tier, are counted in `expired`, so that totals never fall.
+        None goes from the first hour or day on in which unsettled entries have samples: `clear`
+        drops that one, to be made anew of all its parts. Days, the last tier, are counted in
+        `expired`, so that totals never fall.
         """
         ...
 

@@ -102,8 +102,14 @@ class SampleProjection:
 
     async def run(self) -> None:
         """Follow the journal, and save from time to time, until cancelled."""
-        async for _ in self._journal.follow(Stream.SAMPLES, self.checkpoint):
-            await self.catch_up()
+        async for page in self._journal.follow(Stream.SAMPLES, self.checkpoint):
+            async with self.standing:
+                new = [recorded for recorded in page if recorded.number > self.checkpoint]
+                follows = bool(new) and new[0].number == self.checkpoint + 1
+                if follows:
+                    await self._fold(new)
+            if new and not follows:
+                await self.catch_up()
             if self._is_due():
                 await self.save()
 

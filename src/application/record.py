@@ -139,6 +139,7 @@ class SampleRecorder:
         self._ends.append(ended_at)
         if len(numbers) >= MAX_BATCH:
             self._cut_batch()
+            self._full.set()
 
     async def record(self, batch: SampleBatch, key: IdempotencyKey | None = None) -> int:
         """Record a batch, all or nothing; how many samples it had, once they are durable.
@@ -201,7 +202,6 @@ class SampleRecorder:
         batch = self._interned.batch(numbers, latency_ns, ended_at // NS_PER_MS)
         self._waiting += len(batch)
         self._batches.append((IdempotencyKey(name, name.encode()), batch))
-        self._full.set()
 
     async def flush(self) -> None:
         """Append all that was observed before the call. Raises `StoreUnavailable`, `Overloaded`."""

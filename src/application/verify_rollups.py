@@ -1,7 +1,7 @@
 """Proof that every rollup is what its samples, or its finer rollups, fold to."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence, Set
 
 from ..domain.entry import Stream
 from ..domain.instant import NS_PER_MS, format_instant
@@ -26,16 +26,14 @@ async def verify_rollups(store: Store) -> AsyncIterator[str]:
         yield f"rollups: saved up to entry {state.checkpoint}, the journal ends at {head.number}"
     series = SeriesTable(state.series)
     numbers = await _numbers_by_minute(store, state.settled_upto, state.checkpoint)
-    oldest = min(await store.rollups.starts(Tier.MINUTE), default=EVER.until)
-    for minute in sorted(minute for minute in numbers if minute >= oldest):
+    for minute in sorted(numbers):
         fault = await _minute_fault(store, series, minute, numbers[minute], state.checkpoint)
         if fault:
             yield fault
     for tier in (Tier.HOUR, Tier.DAY):
-        oldest = min(await store.rollups.starts(tier.finer), default=EVER.until)
-        for start in await store.rollups.starts(tier):
-            if start >= oldest and (fault := await _span_fault(store, series, tier, start)):
-                yield fault
+        unsettled = {tier.start_of(minute) for minute in numbers}
+        async for fault in _span_faults(store, series, tier, unsettled, state.settled_upto):
+            yield fault
     if fault := await _total_fault(store, series):
         yield fault
 
@@ -85,6 +83,22 @@ async def _refolded(
     settled = await store.rollups.settled([minute])
     folded = [fold.minutes[minute].rollups] if minute in fold.minutes else []
     return Rollups.merged([*(each.rollups for each in settled), *folded])
+
+
+async def _span_faults(
+    store: Store, series: SeriesTable, tier: Tier, unsettled: Set[int], settled_upto: int
+) -> AsyncIterator[str]:
+    """What is wrong with the spans of which every part is kept.
+
+    Those are all in which unsettled entries have samples, and all from the oldest part on.
+    """
+    oldest = min(await store.rollups.starts(tier.finer), default=EVER.until)
+    for start in await store.rollups.starts(tier):
+        if start < oldest and start not in unsettled:
+            continue
+        fault = await _span_fault(store, series, tier, start)
+        if fault and (start >= oldest or (await store.rollups.load()).settled_upto == settled_upto):
+            yield fault
 
 
 async def _span_fault(store: Store, series: SeriesTable, tier: Tier, start: int) -> str | None:

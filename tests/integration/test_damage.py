@@ -67,6 +67,9 @@ async def path(tmp_path: Path) -> Path:
     return made
 
 
+OLDEST_MINUTE = (Tier.MINUTE, MINUTE_MS - Tier.DAY)
+
+
 def recorded() -> Log:
     log = Log()
     for moment, samples in RECORDED:
@@ -192,6 +195,23 @@ async def test_verify_names_what_was_changed(
 ) -> None:
     edit(path)
     assert await faults(path) == said
+
+
+async def test_the_oldest_minute_hour_and_day_are_looked_at_too(path: Path) -> None:
+    before, said = "2026-01-30T09:00:00.000Z", "shop /the/day/before GET 200"
+    for tier in (Tier.MINUTE, Tier.HOUR):
+        rollup_of(tier, MINUTE_MS - Tier.DAY, counted_once_more)(path)
+    rollup_of(Tier.DAY, DAY_MS - Tier.DAY, slower)(path)
+    assert await faults(path) == [
+        f"the minute {before}: {said}: stored count 2, recomputed 1",
+        f"the day 2026-01-30T00:00:00.000Z: {said}: stored count 1, recomputed 2",
+        f"the total: {said}: stored count 1, recomputed 1",
+    ]
+    execute("DELETE FROM rollup WHERE tier = ? AND start_ms = ?", *OLDEST_MINUTE)(path)
+    assert (await faults(path))[:2] == [
+        f"the minute {before}: {said}: stored count 0, recomputed 1",
+        f"the hour {before}: {said}: stored count 2, recomputed 0",
+    ]
 
 
 @pytest.mark.parametrize("edit", [edit for edit, _ in WRONG])

@@ -222,6 +222,47 @@ async def test_days_that_one_lets_expire_stay_in_the_others_answers(shared: Shar
     await shared.verify()
 
 
+def recent(dice: Dice, now: int) -> list[RequestSample]:
+    """Samples that may be up to a day and a half late, or come from a clock that is ahead."""
+    late = dice.of.choice([0, MINUTE_NS, HOUR_NS, 36 * HOUR_NS, -3 * HOUR_NS])
+    return [
+        sample(f"/{dice.of.randrange(4)}", ms=dice.of.randrange(900), ended_at=now - late + n)
+        for n in range(dice.of.randrange(1, 6))
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_retention_and_rebuilding_on_either_side_change_no_total(
+    shared: Shared, seed: int
+) -> None:
+    dice, clock = Dice(seed), shared.clock
+    for _ in range(120):
+        board = dice.of.choice(shared.boards)
+        (doing,) = dice.of.choices(
+            ["record", "advance", "save", "retain", "rebuild"], [40, 25, 20, 12, 3]
+        )
+        if doing == "record":
+            await shared.record(board, *recent(dice, clock.now()))
+        elif doing == "advance":
+            clock.advance(dice.of.choice([MINUTE_NS, HOUR_NS, 7 * HOUR_NS, DAY_NS]))
+        elif doing == "save":
+            await save(board)
+        elif doing == "retain":
+            await board.retainer.remove_due()
+            await shared.check()
+            await shared.verify()
+        else:
+            async for _ in rebuild(board.store, clock):
+                pass
+            await shared.verify()
+            await shared.check()
+    for board in shared.boards:
+        await save(board)
+    await shared.check()
+    await shared.check(Asked(as_of=clock.now()))
+    await shared.verify()
+
+
 async def test_events_go_on_after_retention_and_a_cleared_index(
     tmp_path: Path, clock: ManualClock
 ) -> None:

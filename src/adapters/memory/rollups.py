@@ -146,6 +146,7 @@ class MemoryRollups:
     async def expire(self, tier: Tier, before_ms: int, limit: int) -> int:
         """See `RollupStore.expire`."""
         known = self._rollups[tier]
+        before_ms = min(before_ms, tier.coarser.start_of(min(self._entries, default=EVER.until)))
         starts = sorted(start for start in known if start < before_ms)[:limit]
         removed = [known.pop(start) for start in starts]
         if tier is Tier.DAY:

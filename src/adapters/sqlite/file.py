@@ -38,8 +38,9 @@ def prepare(path: Path) -> None:
         _check_content(path)
         _check_writable(path)
         if version < schema.VERSION:
-            with closing(sqlite3.connect(uri(path, "rw"), uri=True)) as connection:
-                schema.migrate(connection, version)
+            address = uri(path, "rw")
+            with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
+                schema.migrate(connection)
     except (sqlite3.Error, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise StoreUnusable(f"{path}: can not be used: {reason}") from error

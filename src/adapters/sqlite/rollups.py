@@ -299,6 +299,9 @@ def _clear(connection: GroupCommit) -> None:
 
 
 def _expire(connection: GroupCommit, *, tier: Tier, before_ms: int, limit: int) -> int:
+    (unsettled,) = connection.execute("SELECT min(minute) FROM minute_entry").fetchone()
+    if unsettled is not None:
+        before_ms = min(before_ms, tier.coarser.start_of(unsettled))
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM rollup WHERE tier = ? AND start_ms < ? ORDER BY start_ms LIMIT ?",
         (tier, before_ms, limit),

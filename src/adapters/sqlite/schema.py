@@ -1,7 +1,7 @@
 """What lies in the file, and how a file of an older opsboard is brought up to it."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ...domain.entry import Stream
 
@@ -102,10 +102,29 @@ def create(connection: sqlite3.Connection) -> None:
     )
 
 
-def migrate(connection: sqlite3.Connection, version: int) -> None:
-    """Bring a file of an older version up to this one, in one transaction."""
-    steps = "".join(MIGRATIONS[step] for step in range(version, VERSION))
-    connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a file of an older version up to this one, in one transaction.
+
+    The version is read within it: another process may have done so, and the file's header says
+    nothing of what is still in the write-ahead log.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    for step in range(version, VERSION):
+        for statement in _statements(MIGRATIONS[step]):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """One by one: `executescript` would end the transaction."""
+    statement = ""
+    for part in script.split(";")[:-1]:
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def newest(connection: sqlite3.Connection, stream: str) -> int:

@@ -10,8 +10,9 @@ from opsboard.adapters.memory import MemoryStore
 from opsboard.adapters.sqlite import SqliteStore
 from opsboard.application.board import Opsboard
 from opsboard.application.ports import Store
+from opsboard.application.rebuild import rebuild
 from opsboard.application.verify import verify
-from opsboard.domain.retention import Retention
+from opsboard.domain.retention import DAY_NS, Retention
 from opsboard.domain.sample import RequestSample, SeriesKey
 from opsboard.domain.tier import Tier
 
@@ -36,13 +37,14 @@ class Engine:
     def __init__(self, clock: ManualClock, make: Callable[[], Store]) -> None:
         self.clock = clock
         self.log = Log()
+        self.retention = KEEP
         self._make = make
         self._opened = AsyncExitStack()
         self._ids = CountingIds()
 
     async def open(self) -> Opsboard:
         store = await self._opened.enter_async_context(self._make().opened())
-        self.board = Opsboard(store, self.clock, self._ids, retention=KEEP)
+        self.board = Opsboard(store, self.clock, self._ids, retention=self.retention)
         await self.board.rollups.start()
         return self.board
 
@@ -300,4 +302,35 @@ async def test_a_thousand_series_and_many_entries(engine: Engine) -> None:
     await engine.ask(Asked(route="/7"))
     await engine.ask(Asked(until=START_NS + 1))
     await engine.ask(Asked(until=START_NS))
+    await engine.verify()
+
+
+async def test_rebuilding_keeps_the_hours_that_late_samples_share_with_expired_minutes(
+    engine: Engine,
+) -> None:
+    """Minutes that are kept hardly longer than samples go while a late entry is still there."""
+    keep = Retention(raw=7 * DAY_NS, minutes=8 * DAY_NS, hours=20 * DAY_NS, events=None)
+    keep.check()
+    clock = engine.clock
+    engine.retention = keep
+    await engine.reopen()
+
+    async def a_while_later(ns: int) -> None:
+        clock.advance(ns)
+        await engine.save()
+        await engine.board.retainer.remove_due()
+
+    await engine.record(at(9), at(9.1))
+    await a_while_later(7 * DAY_NS - HOUR_NS)
+    await engine.record(at(9.2))
+    await a_while_later(2 * DAY_NS)
+    await engine.ask()
+    await engine.verify()
+    async for _ in rebuild(engine.board.store, clock):
+        pass
+    await engine.reopen()
+    await engine.ask()
+    await engine.verify()
+    await a_while_later(30 * DAY_NS)
+    await engine.ask()
     await engine.verify()

@@ -110,6 +110,10 @@ async def filled(rollups: RollupStore, history: History = HISTORY) -> RollupStor
     return rollups
 
 
+async def settle_everything(rollups: RollupStore) -> None:
+    assert await rollups.settle(4, HISTORY.minutes, [], expected=0)
+
+
 async def test_an_empty_store_stands_at_the_beginning(rollups: RollupStore) -> None:
     state = await rollups.load()
     assert (state.checkpoint, state.settled_upto) == (0, 0)
@@ -352,7 +356,7 @@ async def test_a_save_keeps_what_settled_entries_put_into_a_minute_that_gets_lat
     rollups: RollupStore,
 ) -> None:
     await filled(rollups)
-    assert await rollups.settle(4, HISTORY.minutes, [], expected=0)
+    await settle_everything(rollups)
     before = HISTORY.rolled_up(MINUTE, DAY_0)
     late = History(*HISTORY.entries.values(), [sample(DAY_0 + 9)])
     change = msgspec.structs.replace(
@@ -371,7 +375,7 @@ async def test_a_minute_of_settled_entries_lies_within_where_it_starts(
 ) -> None:
     """Its samples are gone, so it can not be cut: it counts as a whole, or not at all."""
     await filled(rollups)
-    assert await rollups.settle(4, HISTORY.minutes, [], expected=0)
+    await settle_everything(rollups)
     for window, counts in (
         (Window(DAY_0, DAY_0 + 10), [DAY_0]),
         (Window(DAY_0 + 1, DAY_0 + 10), []),
@@ -385,6 +389,7 @@ async def test_a_minute_of_settled_entries_lies_within_where_it_starts(
 
 async def test_expiry_removes_the_oldest_up_to_a_limit(rollups: RollupStore) -> None:
     await filled(rollups)
+    await settle_everything(rollups)
     starts = HISTORY.starts(MINUTE)
     assert await rollups.expire(MINUTE, starts[2], 1) == 1
     assert await rollups.starts(MINUTE) == starts[1:]
@@ -397,11 +402,22 @@ async def test_expiry_removes_the_oldest_up_to_a_limit(rollups: RollupStore) -> 
     assert state.checkpoint == 4
 
 
+async def test_nothing_expires_of_which_a_part_would_be_made_anew(rollups: RollupStore) -> None:
+    """An unsettled entry has a sample in the second hour of the first day."""
+    await filled(rollups)
+    mine = [(minute, number) for minute, number in HISTORY.minutes if minute != DAY_0 + HOUR]
+    assert await rollups.settle(4, mine, [], expected=0)
+    assert await rollups.expire(DAY, EVER.until, 99) == 0
+    assert await rollups.expire(HOUR, EVER.until, 99) == 0
+    assert await rollups.expire(MINUTE, EVER.until, 99) == 2
+    assert await rollups.starts(MINUTE) == [DAY_0 + HOUR, DAY_0 + DAY]
+
+
 async def test_an_hour_whose_minutes_expired_lies_within_where_it_starts(
     rollups: RollupStore,
 ) -> None:
     await filled(rollups)
-    assert await rollups.settle(4, HISTORY.minutes, [], expected=0)
+    await settle_everything(rollups)
     await rollups.expire(MINUTE, DAY_0 + HOUR, 9)
     first_hour = await rollups.covering(Window(DAY_0, DAY_0 + 10), [MINUTE, HOUR])
     assert [(r.tier, r.start_ms) for r in first_hour.rollups] == [(HOUR, DAY_0)]
@@ -411,6 +427,7 @@ async def test_an_hour_whose_minutes_expired_lies_within_where_it_starts(
 
 async def test_days_that_expire_stay_in_the_total(rollups: RollupStore) -> None:
     await filled(rollups)
+    await settle_everything(rollups)
     for tier in (MINUTE, HOUR):
         await rollups.expire(tier, EVER.until, 99)
     assert await rollups.expire(DAY, DAY_0 + DAY, 99) == 1
@@ -429,6 +446,7 @@ async def test_what_expired_is_part_of_ever_and_of_no_other_window(
     rollups: RollupStore, tiers: Sequence[Tier]
 ) -> None:
     await filled(rollups)
+    await settle_everything(rollups)
     for tier in Tier:
         await rollups.expire(tier, DAY_0 + DAY, 99)
     ever = await rollups.covering(EVER, tiers)
