@@ -1,6 +1,8 @@
 """What there is, is documented; what the documentation names, is there."""
 
+import contextlib
 import re
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,12 @@ import httpx
 import opsboard
 import pytest
 import yaml  # type: ignore[import-untyped]
+from opsboard.adapters import rollup_blob, segment
+from opsboard.adapters.encoding import CODEC
 from opsboard.adapters.http import body, event_routes
 from opsboard.adapters.http.app import create_app
-from opsboard.adapters.sqlite import writer
+from opsboard.adapters.sqlite import rollups, writer
+from opsboard.adapters.sqlite import schema as schema_
 from opsboard.application import health, query_events, query_series, record
 from opsboard.domain import event, histogram, words
 from opsboard.entrypoints import cli, protocol
@@ -148,6 +153,24 @@ def test_documented_limits_are_the_limits() -> None:
     assert (
         f"for at most {server_process.GRACE_SECONDS} seconds" in (REFERENCE / "cli.md").read_text()
     )
+
+
+def test_the_file_is_documented_as_it_is() -> None:
+    page = (REFERENCE / "file-format.md").read_text()
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        schema_.create(connection)
+        found = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    tables = {name for (name,) in found if not name.startswith(("sqlite_", "event_words_"))}
+    documented = section(REFERENCE / "file-format.md", "Tables")
+    assert set(re.findall(r"`(\w+)`", documented.partition("\nThe tables")[0])) >= tables
+    assert f"user version is the schema version, {schema_.VERSION}." in page
+    for name, kind in CODEC._kinds.items():
+        for version in range(1, kind.newest + 1):
+            assert re.search(rf"^\| `{name}` \| `\w+` \| {version} \|", page, re.MULTILINE)
+    for magic in (segment._MAGIC, rollup_blob._MAGIC, rollups._SERIES_MAGIC):
+        assert f"`{magic.decode()}`" in page
+    for name in (rollups.TOTAL, rollups.EXPIRED, rollups.SERIES, rollups.SETTLED_UPTO):
+        assert f"| `{name}` |" in section(REFERENCE / "file-format.md", "Saved folds")
 
 
 def test_compose_and_the_image_use_settings_that_exist() -> None:
