@@ -10,7 +10,7 @@ from typing import Any, Self
 from ..domain.entry import IdempotencyKey
 from ..domain.event import DEFAULT_SERVICE, RecordedEvent
 from ..domain.metrics import MetricsSnapshot
-from ..domain.retention import DEFAULT_RETENTION, Retention
+from ..domain.retention import Retention
 from ..domain.sample import RequestSample, SampleBatch, SeriesKey
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
 from .errors import OpsboardError
@@ -43,19 +43,20 @@ class Opsboard:
         clock: Clock,
         ids: Ids,
         *,
-        retention: Retention = DEFAULT_RETENTION,
+        retention: Retention | None = None,
         max_series: int = DEFAULT_MAX_SERIES,
     ) -> None:
         """Work on `store`, which is opened with the context.
+
+        `retention` is kept in the store; left out, it is the one that the store has, or the
+        default.
 
         A service may have `max_series` series; more count as the route `(other)`.
         """
         self.store = store
         self.series_limit = SeriesLimit(max_series, self._say_series_exceeded)
         self.recorder = EventRecorder(store.journal, clock)
-        self.samples = SampleRecorder(
-            store.journal, clock, ids, self.series_limit, max_behind=retention.raw
-        )
+        self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
         self.projections: dict[str, SampleProjection | EventProjection] = {
             "rollups": self.rollups,
@@ -86,6 +87,8 @@ class Opsboard:
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
         async with self.store.opened():
+            await self.retainer.load()
+            self.samples.max_behind = self.retainer.retention.raw
             for projection in self.projections.values():
                 await projection.start()
             for seen in self.rollups.series.seen:

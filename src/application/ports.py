@@ -312,6 +312,14 @@ class Store(Protocol):
         """Open the store for as long as the context lasts. Raises `StoreUnusable`."""
         ...
 
+    async def setting(self, name: str) -> str | None:
+        """What was last kept under this name."""
+        ...
+
+    async def keep_setting(self, name: str, value: str) -> None:
+        """Keep a setting that whoever opens the store has to know."""
+        ...
+
     async def backup(self, path: Path) -> None:
         """Copy the store as it is at one moment into a new file, while it is written.
 

@@ -96,40 +96,41 @@ class SeriesQueries:
         now = self._clock.now() if question.as_of is None else question.as_of
         until = question.window.until
         until = now // NS_PER_MS + 1 if until == EVER.until else until
-        since = question.window.since or max(0, until - DEFAULT_SPAN_MS)
+        since = question.window.since
+        since = max(0, until - DEFAULT_SPAN_MS) if since == EVER.since else since
         if until <= since:
             raise InvalidInput.of("until", "must lie after since")
-        coarse = await self._only_hours_before()
+        finest, kept_from = await self._finest(since)
         if step is None:
-            step_ms = readable_step(until - since, DEFAULT_POINTS)
-            step_ms = max(step_ms, Tier.HOUR) if since < coarse else step_ms
+            step_ms = max(readable_step(until - since, DEFAULT_POINTS), finest)
         else:
             step_ms = parse_duration(step, "step") // NS_PER_MS
-            await self._check(step_ms, since, until, coarse)
+            _check_step(step_ms, until - since)
+            if step_ms % finest:
+                name = "hours" if finest == Tier.HOUR else "minutes"
+                raise InvalidInput.of("step", f"must be whole {name} before {_at(kept_from)}")
         first = since - since % step_ms
         steps = Steps(first, step_ms, -(-(until - first) // step_ms))
         return replace(question, window=Window(since, until)), steps
 
-    async def _check(self, step_ms: int, since: int, until: int, coarse: int) -> None:
-        if step_ms % Tier.MINUTE and Tier.MINUTE % step_ms:
-            raise InvalidInput.of("step", "must be whole minutes, or divide a minute")
-        points = -(-(until - since) // step_ms) + 1
-        if points > MAX_POINTS:
-            raise InvalidInput.of(
-                "step", f"gives {points} points: at most {MAX_POINTS} are answered"
-            )
-        if since < coarse and step_ms % Tier.HOUR:
-            raise InvalidInput.of("step", f"must be whole hours before {_at(coarse)}")
-        cut = (await self._journal.cut(Stream.SAMPLES)).recorded_at // NS_PER_MS
-        if since < cut and step_ms % Tier.MINUTE:
-            raise InvalidInput.of("step", f"must be whole minutes before {_at(cut)}")
-
-    async def _only_hours_before(self) -> int:
-        """The moment (ms) before which minutes are not kept any more; 0 where all are."""
+    async def _finest(self, since: int) -> tuple[int, int]:
+        """The finest step (ms) that is all kept since a moment, and since when finer ones are."""
         hours = await self._rollups.starts(Tier.HOUR)
         minutes = await self._rollups.starts(Tier.MINUTE)
-        oldest = minutes[0] if minutes else EVER.until
-        return oldest if hours and hours[0] + Tier.HOUR <= oldest else 0
+        minutes_from = minutes[0] if minutes else hours[-1] + Tier.HOUR if hours else 0
+        if hours and hours[0] + Tier.HOUR <= minutes_from and since < minutes_from:
+            return Tier.HOUR, minutes_from
+        samples_from = (await self._journal.cut(Stream.SAMPLES)).recorded_at // NS_PER_MS
+        return (Tier.MINUTE if since < samples_from else 1), samples_from
+
+
+def _check_step(step_ms: int, span_ms: int) -> None:
+    """Raises `InvalidInput` for a step that no window can be cut into, or this one not."""
+    if step_ms % Tier.MINUTE and Tier.MINUTE % step_ms:
+        raise InvalidInput.of("step", "must be whole minutes, or divide a minute")
+    points = -(-span_ms // step_ms) + 1
+    if points > MAX_POINTS:
+        raise InvalidInput.of("step", f"gives {points} points: at most {MAX_POINTS} are answered")
 
 
 def _add_all(fold: TimeSeriesFold | HeatmapFold, pieces: Iterator[Piece], wanted: Wanted) -> None:

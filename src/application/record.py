@@ -104,13 +104,10 @@ class SampleRecorder:
         series_limit: SeriesLimit,
         *,
         limit: int = MAX_WAITING_SAMPLES,
-        max_behind: int | None = None,
     ) -> None:
-        """Append to `journal`; keep at most about `limit` samples waiting.
-
-        No batch may hold a sample that ended more than `max_behind` ns ago.
-        """
-        self._max_behind = max_behind
+        """Append to `journal`; keep at most about `limit` samples waiting."""
+        self.max_behind: int | None = None
+        """No sample may have ended more ns ago: what it would be merged into may be gone."""
         self._journal = journal
         self._clock = clock
         self._ids = ids
@@ -148,14 +145,18 @@ class SampleRecorder:
         `InvalidInput` naming the first bad rows, `IdempotencyClash`, `Overloaded`,
         `StoreUnavailable`.
         """
-        now = self._clock.now()
-        oldest = 0 if self._max_behind is None else max(0, now - self._max_behind)
-        violations = batch.violations(now // NS_PER_MS, oldest // NS_PER_MS)
+        violations = batch.violations(self._clock.now() // NS_PER_MS, self._oldest_ms())
         if violations:
             raise InvalidInput(violations)
         if len(batch):
             await self._journal.append(Stream.SAMPLES, self._entries_of(batch), key)
         return len(batch)
+
+    def _oldest_ms(self) -> int:
+        """The earliest end that a sample may have, in ms since 1970."""
+        if self.max_behind is None:
+            return 0
+        return max(0, self._clock.now() - self.max_behind) // NS_PER_MS
 
     def _entries_of(self, batch: SampleBatch) -> list[SampleBatch]:
         """The batch in parts of at most `MAX_BATCH`, within the limit of series."""
@@ -199,7 +200,9 @@ class SampleRecorder:
             self._drop(len(numbers), "the journal takes none, and too many wait")
             return
         name = self._ids.new()
-        batch = self._interned.batch(numbers, latency_ns, ended_at // NS_PER_MS)
+        # A clock that was behind all that is kept, as before its first setting, is not believed.
+        ended_at_ms = np.maximum(ended_at // NS_PER_MS, self._oldest_ms())
+        batch = self._interned.batch(numbers, latency_ns, ended_at_ms)
         self._waiting += len(batch)
         self._batches.append((IdempotencyKey(name, name.encode()), batch))
 

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from ..domain.entry import Stream
 from ..domain.instant import NS_PER_MS
 from ..domain.pending import PendingMinutes
-from ..domain.retention import Retention
+from ..domain.retention import DEFAULT_RETENTION, Retention
 from ..domain.sample import SampleBatch
 from ..domain.tier import Tier
 from .ports import Clock, Store, StoredRollup
 from .project_samples import SampleProjection, merged_rollup, of_pending
 from .readable import readable
 
+SETTING = "retention"
 EVERY_SECONDS = 60.0
 SAMPLE_ENTRIES_A_STEP = 32
 EVENTS_A_STEP = 256
@@ -26,13 +27,26 @@ class Retainer:
     """Removes, oldest first: samples that are rolled up, events that are indexed, old rollups."""
 
     def __init__(
-        self, store: Store, projection: SampleProjection, retention: Retention, clock: Clock
+        self, store: Store, projection: SampleProjection, retention: Retention | None, clock: Clock
     ) -> None:
-        """Keep what `store` holds for as long as `retention` says."""
+        """Keep what `store` holds for as long as `retention` says, or else as the store says."""
         self._store = store
         self._projection = projection
-        self._retention = retention
+        self._chosen = retention
+        self.retention = retention or DEFAULT_RETENTION
         self._clock = clock
+
+    async def load(self) -> None:
+        """Keep the retention in the store if one was chosen, or else take up the store's.
+
+        Whoever opens the store without saying anything must not remove what others want kept.
+        """
+        kept = await self._store.setting(SETTING)
+        if self._chosen is not None:
+            if str(self._chosen) != kept:
+                await self._store.keep_setting(SETTING, str(self._chosen))
+        elif kept is not None:
+            self.retention = Retention.parse(kept)
 
     async def run(self) -> None:
         """Remove what is due, every minute, until cancelled."""
@@ -62,7 +76,7 @@ class Retainer:
         cut = (await journal.cut(Stream.SAMPLES)).number
         upto = self._projection.settled_upto
         if upto <= cut:
-            due = await self._due(Stream.SAMPLES, self._retention.raw)
+            due = await self._due(Stream.SAMPLES, self.retention.raw)
             upto = min(due, cut + SAMPLE_ENTRIES_A_STEP, self._projection.saved_upto)
             if upto <= cut:
                 return 0
@@ -100,7 +114,7 @@ class Retainer:
     async def _events_step(self) -> int:
         journal, index = self._store.journal, self._store.event_index
         cut = (await journal.cut(Stream.EVENTS)).number
-        due = await self._due(Stream.EVENTS, self._retention.events)
+        due = await self._due(Stream.EVENTS, self.retention.events)
         upto = min(due, cut + EVENTS_A_STEP, await index.checkpoint())
         if upto <= cut:
             return 0
@@ -116,9 +130,9 @@ class Retainer:
 
     async def _rollups_step(self) -> int:
         """Minutes and hours go once what is made of them is made; days count as expired."""
-        hours = self._retention.hours
+        hours = self.retention.hours
         for tier, age in (
-            (Tier.MINUTE, self._retention.minutes),
+            (Tier.MINUTE, self.retention.minutes),
             (Tier.HOUR, hours),
             (Tier.DAY, hours),
         ):

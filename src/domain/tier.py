@@ -41,7 +41,7 @@ class Window(NamedTuple):
         return self.since <= first_ms and last_ms < self.until
 
 
-EVER = Window(0, 1 << 62)
+EVER = Window(-1, 1 << 62)
 
 
 STEPS_MS: Sequence[int] = [

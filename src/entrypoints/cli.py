@@ -116,8 +116,8 @@ def serve(generate_token: bool, **flags: str | None) -> None:
     writes = "open, with the token" if settings.api_token else "closed: OPS_API_TOKEN is not set"
     reads = "with a token" if settings.read_token else "open"
 
-    def announce(address: str) -> None:
-        click.echo(f"store    {settings.store}, kept {settings.retention}")
+    def announce(address: str, retention: Retention) -> None:
+        click.echo(f"store    {settings.store}, kept {retention}")
         click.echo(f"writes   {writes}\nreads    {reads}")
         click.echo(f"opsboard {__version__} on {address}  (Ctrl+C ends it)")
 

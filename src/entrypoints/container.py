@@ -7,7 +7,7 @@ from ..adapters.sqlite import SqliteStore
 from ..adapters.system import RandomIds, SystemClock
 from ..application.board import Opsboard
 from ..application.cardinality import DEFAULT_MAX_SERIES
-from ..domain.retention import DEFAULT_RETENTION, Retention
+from ..domain.retention import Retention
 from .settings import StoreUrl
 
 
@@ -37,7 +37,7 @@ class Container(containers.DeclarativeContainer):
 
 
 def container_for(
-    store: StoreUrl, retention: Retention = DEFAULT_RETENTION, max_series: int = DEFAULT_MAX_SERIES
+    store: StoreUrl, retention: Retention | None = None, max_series: int = DEFAULT_MAX_SERIES
 ) -> Container:
     """The container with the engine that a store URL names."""
     container = Container()

@@ -17,6 +17,7 @@ from ..adapters.http.app import create_app
 from ..adapters.http.middleware import ASGIApp
 from ..application.board import Opsboard
 from ..application.errors import StoreUnusable
+from ..domain.retention import Retention
 from .container import container_for
 from .protocol import MAX_CONNECTIONS, BoundedProtocol, Limits, bounded_by, limits_of_this_process
 from .settings import SettingError, Settings
@@ -140,8 +141,8 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(settings: Settings, announce: Callable[[str], None]) -> Ending:
-    """Serve until SIGTERM or SIGINT; `announce` is told the address once requests are answered.
+def serve(settings: Settings, announce: Callable[[str, Retention], None]) -> Ending:
+    """Serve until SIGTERM or SIGINT; `announce` is told address and retention once it answers.
 
     In-flight requests are finished and the journal is flushed before it returns, as far as it says.
     Raises `SettingError` and `StoreUnusable`, in which case nothing was served.
@@ -152,7 +153,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> Ending:
         failures: list[StoreUnusable] = []
         board = container_for(settings.store, settings.retention, settings.max_series).board()
         server = GracefulServer(_config(_app(board, settings, failures), _limits()))
-        server.announce = lambda: announce(address)
+        server.announce = lambda: announce(address, board.retainer.retention)
         with _without_traces_of(failures):
             server.run(sockets=[listener])
         return Ending(server.requests_cut_off, board.samples.unwritten)

@@ -55,7 +55,7 @@ class Settings(msgspec.Struct, frozen=True):
     port: int = 8000
     api_token: str | None = None
     read_token: str | None = None
-    retention: Retention = Retention()
+    retention: Retention | None = None
     max_series: int = DEFAULT_MAX_SERIES
 
     @classmethod
@@ -87,9 +87,9 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _retention(text: str | None) -> Retention:
+def _retention(text: str | None) -> Retention | None:
     try:
-        return Retention.parse(text) if text else Retention()
+        return Retention.parse(text) if text else None
     except InvalidInput as error:
         raise SettingError(f"OPS_RETENTION: {error}") from error
 

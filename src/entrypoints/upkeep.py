@@ -48,7 +48,7 @@ async def stats(url: StoreUrl) -> list[str]:
         *(_stream_line(each) for each in found.streams if each.last),
         f"samples   {found.samples:,} in {found.series:,} series{_bytes_a_sample(found)}",
         *(
-            f"rollups   {count:,} of a {tier}, {taken:,} bytes"
+            f"rollups   {count:,} {tier}s, {taken:,} bytes"
             for tier, (count, taken) in found.rollups.items()
         ),
     ]

@@ -54,7 +54,7 @@ def test_documented_defaults_are_the_defaults() -> None:
         settings.store,
         settings.host,
         settings.port,
-        settings.retention,
+        DEFAULT_RETENTION,
         settings.max_series,
     ):
         assert f"| `{value}` |" in page

@@ -16,6 +16,7 @@ class MemoryStore:
 
     def __init__(self, clock: Clock) -> None:
         """Start empty."""
+        self._settings: dict[str, str] = {}
         self.journal = MemoryJournal(clock)
         self.event_index = MemoryEventIndex(self.journal)
         self.rollups = MemoryRollups()
@@ -27,6 +28,14 @@ class MemoryStore:
 
     async def check_writable(self) -> None:
         """Memory always takes a write."""
+
+    async def setting(self, name: str) -> str | None:
+        """See `Store.setting`."""
+        return self._settings.get(name)
+
+    async def keep_setting(self, name: str, value: str) -> None:
+        """See `Store.keep_setting`."""
+        self._settings[name] = value
 
     async def backup(self, path: Path) -> None:  # noqa: ARG002
         """See `Store.backup`."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,17 @@ class SqliteStore:
                     self._growth.notify()
             await asyncio.sleep(POLL_SECONDS)
 
+    async def setting(self, name: str) -> str | None:
+        """See `Store.setting`."""
+        value = await self._for_queries.fetch_value(
+            "SELECT value FROM setting WHERE name = ?", (name,)
+        )
+        return None if value is None else str(value)
+
+    async def keep_setting(self, name: str, value: str) -> None:
+        """See `Store.keep_setting`."""
+        await self._writer.submit_in_background(partial(_keep_setting, name=name, value=value))
+
     async def backup(self, path: Path) -> None:
         """See `Store.backup`."""
         await back_up(self._path, path)
@@ -98,6 +110,10 @@ async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+def _keep_setting(connection: GroupCommit, *, name: str, value: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, value))
 
 
 def _probe(connection: GroupCommit) -> None:

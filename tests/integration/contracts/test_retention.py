@@ -16,7 +16,7 @@ from opsboard.domain.sample import RequestSample
 from opsboard.domain.tier import Tier
 from opsboard.domain.validation import InvalidInput
 
-from ...fakes import SECOND_NS, CountingIds, ManualClock, sample
+from ...fakes import SECOND_NS, CountingIds, ManualClock, observe, sample
 
 Reopened = Callable[[], Store]
 KEPT = Retention(raw=2 * DAY_NS, minutes=4 * DAY_NS, hours=8 * DAY_NS, events=3 * DAY_NS)
@@ -166,3 +166,61 @@ async def test_a_step_that_was_cut_off_is_ended(reopened: Reopened, clock: Manua
 
 async def all_minutes(store: Store) -> Sequence[int]:
     return await store.rollups.starts(Tier.MINUTE)
+
+
+async def test_who_says_nothing_keeps_what_others_want_kept(
+    reopened: Reopened, clock: ManualClock
+) -> None:
+    forever = Retention.parse("forever")
+    async with Opsboard(reopened(), clock, CountingIds(), retention=forever) as board:
+        await board.record_samples([sample(ended_at=clock.now())])
+    clock.advance(30 * DAY_NS)
+    store = reopened()
+    async with Opsboard(store, clock, CountingIds()) as board:
+        assert board.retainer.retention == forever
+        await board.retainer.remove_due()
+        assert (await store.journal.cut(Stream.SAMPLES)).number == 0
+
+
+async def test_a_sample_from_before_the_clock_was_set_is_not_believed(
+    reopened: Reopened, clock: ManualClock
+) -> None:
+    async with board_over(reopened(), clock) as board:
+        observe(board, sample(ended_at=SECOND_NS), sample(ended_at=clock.now()))
+        assert (await board.metrics(last="2d")).requests_total == 2
+
+
+async def test_charts_take_steps_of_which_all_is_kept(
+    reopened: Reopened, clock: ManualClock
+) -> None:
+    async with board_over(reopened(), clock) as board:
+        await live(board, clock, days=10)
+        queries = board.metrics_queries
+        for since, until, step in (
+            ("2026-02-07T02:30:00Z", "2026-02-07T03:30:00Z", 60),
+            ("2026-02-03T02:30:00Z", "2026-02-03T03:30:00Z", 3_600),
+        ):
+            question = queries.question(since=since, until=until)
+            found = await board.series_queries.series(question)
+            counted = (await board.metrics(since=since, until=until)).requests_total
+            assert found.step_seconds >= step
+            assert sum(found.groups[0].count) == counted > 0
+        question = queries.question(since="2026-02-03T02:30:00Z", until="2026-02-03T03:30:00Z")
+        with pytest.raises(InvalidInput, match="step must be whole hours before"):
+            await board.series_queries.series(question, "1m")
+        question = queries.question(since="2026-02-07T02:30:00Z", until="2026-02-07T03:30:00Z")
+        with pytest.raises(InvalidInput, match="step must be whole minutes before"):
+            await board.series_queries.series(question, "10s")
+
+
+async def test_a_store_of_which_only_hours_are_left_answers(
+    reopened: Reopened, clock: ManualClock
+) -> None:
+    async with board_over(reopened(), clock) as board:
+        await live(board, clock, days=2)
+        clock.advance(6 * DAY_NS)
+        await board.retainer.remove_due()
+        question = board.metrics_queries.question(since="2026-01-31T09:00:00Z")
+        with pytest.raises(InvalidInput, match="step must be whole hours before"):
+            await board.series_queries.series(question, "10m")
+        assert (await board.series_queries.series(question)).step_seconds >= 3_600
