@@ -20,6 +20,7 @@ from opsboard.adapters.sqlite import rollups, writer
 from opsboard.adapters.sqlite import schema as schema_
 from opsboard.application import health, query_events, query_series, record
 from opsboard.domain import event, histogram, words
+from opsboard.domain.retention import DEFAULT_RETENTION
 from opsboard.entrypoints import cli, protocol
 from opsboard.entrypoints import server as server_process
 from opsboard.entrypoints.settings import Settings
