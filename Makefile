@@ -4,6 +4,9 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check install --require-hashes
+# A process for each processor; a file is one process' whole, since the blocks of a page build on
+# each other.
+WORKERS := --numprocesses auto --dist loadfile
 SOURCES := $(shell find src -name __pycache__ -prune -o -type d -print)
 
 .DEFAULT_GOAL := help
@@ -16,10 +19,10 @@ serve: .venv/run.stamp ## start the server on 127.0.0.1:8000, with a store here 
 	@exec $(BIN)/opsboard serve --port $(PORT) --generate-token
 
 test: .venv/dev.stamp ## run every test, in an order of its own each time
-	$(BIN)/pytest --quiet
+	$(BIN)/pytest --quiet $(WORKERS)
 
 coverage: .venv/dev.stamp ## run every test; domain and application covered by branches to 95 %
-	$(BIN)/pytest --quiet --cov --cov-report=term
+	$(BIN)/pytest --quiet $(WORKERS) --cov --cov-report=term
 
 lint: .venv/dev.stamp ## look for faults and for unformatted code
 	$(BIN)/ruff check .

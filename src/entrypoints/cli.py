@@ -153,7 +153,9 @@ def event(
     said = {"level": level, "type": type_, "service": service, "message": message}
     meta = dict(shell.parse_pair(pair) for pair in pairs)
     if to is not None:
-        number = shell.post_event(to, _api_token() or "", {**said, "meta": meta}, key)
+        from .remote import post_event
+
+        number = post_event(to, _api_token() or "", {**said, "meta": meta}, key)
     else:
         number = asyncio.run(shell.record_event(_store_url(store), said, meta, key))
     click.echo(number)

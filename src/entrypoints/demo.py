@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from .shell import ServerRefused
+from .remote import ServerRefused
 
 _READS = (
     ("/health", 12),

@@ -5,28 +5,20 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import IO, Any
-
-import httpx
-from rich.console import Console
-from rich.progress import Progress, TaskID
+from typing import IO, TYPE_CHECKING, Any
 
 from ..application import transfer
-from ..application.errors import OpsboardError, StoreUnusable
+from ..application.errors import StoreUnusable
 from ..application.ports import Store
-from ..application.record import checked_key
 from ..application.verify import verify
 from .container import container_for
 from .files import reading, writing
 from .settings import SettingError, StoreUrl
 
-HTTP_TIMEOUT_SECONDS = 10.0
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 _STORE_FILES = ("", "-wal", "-shm", "-journal")
-
-
-class ServerRefused(OpsboardError):
-    """The server could not be reached, or refused."""
 
 
 def parse_pair(pair: str) -> tuple[str, Any]:
@@ -55,43 +47,6 @@ async def record_event(
     return recorded.id
 
 
-def post_event(url: str, token: str, body: dict[str, Any], key: str | None) -> int:
-    """Post one event to a server; its id.
-
-    Raises `ServerRefused` with the server's reason, `InvalidInput` or `SettingError` for what can
-    not be sent at all.
-    """
-    headers = {"X-Ops-Token": token, "Content-Type": "application/json"}
-    if key is not None:
-        headers["Idempotency-Key"] = checked_key(key)
-    try:
-        content = json.dumps(body, allow_nan=False)
-    except ValueError as error:
-        raise SettingError("--meta: JSON has no NaN and no infinity") from error
-    try:
-        answer = httpx.post(
-            f"{url.rstrip('/')}/events",
-            content=content,
-            headers=headers,
-            timeout=HTTP_TIMEOUT_SECONDS,
-        )
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ServerRefused(f"--to: {url} can not be reached: {error}") from error
-    if answer.status_code != httpx.codes.OK:
-        raise ServerRefused(f"{url} answered {answer.status_code}: {_reason(answer)}")
-    try:
-        return int(answer.json()["id"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ServerRefused(f"--to: {url} does not answer as opsboard does") from error
-
-
-def _reason(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        return answer.reason_phrase
-
-
 @asynccontextmanager
 async def existing(url: StoreUrl) -> AsyncIterator[Store]:
     """The store of a command that has nothing to do with a new one."""
@@ -103,8 +58,11 @@ async def existing(url: StoreUrl) -> AsyncIterator[Store]:
 
 
 @contextmanager
-def progress(what: str, total: int | None) -> Iterator[tuple[Progress, TaskID]]:
+def progress(what: str, total: int | None) -> Iterator[tuple["Progress", "TaskID"]]:
     """A bar on standard error, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
     console = Console(stderr=True)
     with Progress(console=console, disable=not sys.stderr.isatty(), transient=True) as bar:
         yield bar, bar.add_task(what, total=total)

@@ -1,23 +1,36 @@
 """The files that `export` writes and `import` reads."""
 
+import asyncio
 import os
+import shutil
 import stat
 import subprocess
 from pathlib import Path
 
+import opsboard
 import pytest
 
 from .server import OPSBOARD, run
 from .test_cli import one_line
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A store with three events."""
-    path = tmp_path / "ops.db"
-    for n in range(3):
-        assert run("event", f"number {n}", "--store", f"sqlite:///{path}").returncode == 0
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("made") / "ops.db"
+
+    async def fill() -> None:
+        async with opsboard.open(f"sqlite:///{path}") as board:
+            for n in range(3):
+                await board.record_event(f"number {n}")
+
+    asyncio.run(fill())
     return path
+
+
+@pytest.fixture
+def path(tmp_path: Path, made: Path) -> Path:
+    """A store with three events."""
+    return Path(shutil.copy(made, tmp_path / "ops.db"))
 
 
 @pytest.mark.parametrize("name", ["ops.db", "./sub/../ops.db", "link", "hard", "ops.db-wal"])
