@@ -85,12 +85,14 @@ class SeriesTable:
 
     def _found(self, batch: SampleBatch, numbers: _Numbers) -> npt.NDArray[np.int32]:
         """What the dense array has for each sample."""
+        # Once: another thread, which folds, may put a larger one in its place meanwhile.
+        dense = self._dense
         endpoint, method, status = numbers
-        _, methods, status_codes = self._dense.shape
+        _, methods, status_codes = dense.shape
         at = (endpoint * (methods * status_codes)).take(batch.endpoint)
         at += (method * status_codes).take(batch.method)
         at += status.take(batch.status)
-        return self._dense.reshape(-1).take(at)
+        return dense.reshape(-1).take(at)
 
     def _looked_up(self, batch: SampleBatch) -> Ints:
         return np.array([self._id_at(batch, i) for i in range(len(batch))], np.int64)
