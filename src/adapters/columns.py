@@ -1,7 +1,8 @@
-"""Columns of integers as bytes: planes by significance, compressed and checked as one frame.
+"""Columns of integers as bytes: planes by significance, each compressed by itself, and checked.
 
 Bytes of one significance lie together, so the upper ones, which hardly change, shrink to almost
-nothing, and the lower ones, which are noise, cost no more than themselves.
+nothing. The lower ones are noise: compressed together with the others they would spoil those, and
+by themselves they cost no more than they are.
 """
 
 import struct
@@ -18,7 +19,8 @@ MAX_BYTES = 256 * 1024 * 1024
 
 _HEADER = struct.Struct("<4sBI")
 _COLUMN = struct.Struct("<BI")
-_LENGTH = struct.Struct("<I")
+_PART = struct.Struct("<BI")
+_RAW, _ZSTD = 0, 1
 
 
 class DamagedColumns(ValueError):
@@ -28,14 +30,25 @@ class DamagedColumns(ValueError):
 def pack(magic: bytes, version: int, labels: bytes, columns: Sequence[Ints]) -> bytes:
     """Labels (any bytes) and columns of integers of zero or more, of any lengths.
 
-    The frame starts with `magic` (4 bytes), `version` (0-255) and a CRC-32 over the rest.
+    The frame starts with `magic` (4 bytes), `version` (0-255) and a CRC-32 over the rest. A part is
+    a byte that says whether it is compressed, its length, and its bytes: first the labels, then
+    each column as its number of planes, its length, and its planes, the lowest first.
     """
-    parts = [_LENGTH.pack(len(labels)), labels]
+    compressor = zstandard.ZstdCompressor(level=LEVEL)
+    parts = [_part(compressor, labels)]
     for column in columns:
         planes = _planes(column)
-        parts += [_COLUMN.pack(len(planes), len(column)), planes.tobytes()]
-    body = zstandard.ZstdCompressor(level=LEVEL).compress(b"".join(parts))
+        parts.append(_COLUMN.pack(len(planes), len(column)))
+        parts += [_part(compressor, plane.tobytes()) for plane in planes]
+    body = b"".join(parts)
     return _HEADER.pack(magic, version, zlib.crc32(body)) + body
+
+
+def _part(compressor: zstandard.ZstdCompressor, content: bytes) -> bytes:
+    compressed = compressor.compress(content)
+    if len(compressed) < len(content):
+        return _PART.pack(_ZSTD, len(compressed)) + compressed
+    return _PART.pack(_RAW, len(content)) + content
 
 
 def _planes(column: Ints) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
@@ -54,44 +67,67 @@ def unpack(magic: bytes, version: int, packed: bytes) -> tuple[bytes, list[Ints]
         raise DamagedColumns(f"starts with {found_magic!r}, not with {magic!r}")
     if found_version != version:
         raise DamagedColumns(f"is of version {found_version}, not {version}")
-    compressed = memoryview(packed)[_HEADER.size :]
-    if zlib.crc32(compressed) != checksum:
+    body = memoryview(packed)[_HEADER.size :]
+    if zlib.crc32(body) != checksum:
         raise DamagedColumns("has another checksum than its content")
     try:
-        if zstandard.frame_content_size(compressed) > MAX_BYTES:
-            raise ValueError(f"it holds more than {MAX_BYTES} bytes")
-        body = zstandard.ZstdDecompressor().decompress(compressed, max_output_size=MAX_BYTES)
-        return _parsed(body)
+        return _Body(body).parsed()
     except (zstandard.ZstdError, struct.error, ValueError) as error:
         raise DamagedColumns(f"can not be unpacked: {error}") from error
 
 
-def _parsed(body: bytes) -> tuple[bytes, list[Ints]]:
-    (length,) = _LENGTH.unpack_from(body)
-    at = _LENGTH.size + length
-    labels = body[_LENGTH.size : at]
-    columns = []
-    while at < len(body):
-        width, count = _planes_header(body, at)
-        at += _COLUMN.size
-        columns.append(_column(body, at, width, count))
-        at += width * count
-    return labels, columns
+class _Body:
+    """What lies behind the header, read from its start to its end."""
 
+    def __init__(self, body: memoryview) -> None:
+        self._body = body
+        self._at = 0
+        self._left = MAX_BYTES
+        self._decompressor = zstandard.ZstdDecompressor()
 
-def _planes_header(body: bytes, at: int) -> tuple[int, int]:
-    rows, count = _COLUMN.unpack_from(body, at)
-    if rows > 8:  # noqa: PLR2004 - the octets of an int64
-        raise ValueError(f"a column of {rows} octets")
-    return rows, count
+    def parsed(self) -> tuple[bytes, list[Ints]]:
+        labels = self._part()
+        columns = []
+        while self._at < len(self._body):
+            columns.append(self._column())
+        return labels, columns
 
+    def _part(self) -> bytes:
+        kind, length = _PART.unpack_from(self._body, self._at)
+        start = self._at + _PART.size
+        self._at = start + length
+        content = self._body[start : self._at]
+        if len(content) < length:
+            raise ValueError("a part is cut short")
+        if kind == _ZSTD:
+            # Asked first: zstandard heeds a limit only where a frame does not say its size.
+            self._take(zstandard.frame_content_size(content))
+            return self._decompressor.decompress(content)
+        self._take(length)
+        return content.tobytes()
 
-def _column(body: bytes, at: int, width: int, count: int) -> Ints:
-    if not width:
-        return np.zeros(count, np.int64)
-    *lower, highest = np.frombuffer(body, np.uint8, width * count, at).reshape(width, count)
-    column = highest.astype(np.int64)
-    for plane in reversed(lower):
-        column <<= 8
-        column |= plane
-    return column
+    def _take(self, size: int) -> None:
+        if not 0 <= size <= self._left:
+            raise ValueError(f"more than {MAX_BYTES} bytes")
+        self._left -= size
+
+    def _column(self) -> Ints:
+        width, count = _COLUMN.unpack_from(self._body, self._at)
+        self._at += _COLUMN.size
+        if width > 8:  # noqa: PLR2004 - the octets of an int64
+            raise ValueError(f"a column of {width} octets")
+        if not width:
+            self._take(count)
+            return np.zeros(count, np.int64)
+        *lower, highest = [self._plane(count) for _ in range(width)]
+        column = highest.astype(np.int64)
+        for plane in reversed(lower):
+            column <<= 8
+            column |= plane
+        return column
+
+    def _plane(self, count: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+        plane = self._part()
+        if len(plane) != count:
+            raise ValueError(f"a plane of {len(plane)} bytes, not {count}")
+        return np.frombuffer(plane, np.uint8)

@@ -6,7 +6,7 @@ import numpy as np
 
 from .rollup import Rollups
 from .sample import Ints, SampleBatch
-from .series import SeriesTable
+from .series import SeriesTable, first_and_last
 from .tier import EVER, Tier
 
 _MERGE_AT = 32
@@ -52,16 +52,16 @@ class PendingMinutes:
 
     def evolve(self, batches: Sequence[tuple[int, SampleBatch]]) -> None:
         """Count the samples of these entries, each with its number."""
-        columns = []
-        for number, batch in batches:
-            if len(batch):
-                ids = self.series.ids_of(batch)
-                columns.append((ids, batch.latency_ns, batch.ended_at_ms))
-                minutes = _starts(batch.ended_at_ms, Tier.MINUTE)
-                self.entries.extend((minute, number) for minute in minutes)
-        if not columns:
+        some = [(number, batch) for number, batch in batches if len(batch)]
+        if not some:
             return
-        ids, latency_ns, ended_at_ms = map(np.concatenate, zip(*columns, strict=True))
+        for number, batch in some:
+            minutes = _starts(batch.ended_at_ms, Tier.MINUTE)
+            self.entries.extend((minute, number) for minute in minutes)
+        joined = SampleBatch.joined([batch for _, batch in some])
+        ids = np.concatenate([self.series.ids_of(batch) for batch in joined])
+        latency_ns = np.concatenate([batch.latency_ns for batch in joined])
+        ended_at_ms = np.concatenate([batch.ended_at_ms for batch in joined])
         self.series.see(ids, ended_at_ms)
         for minute, rollups, first_ms, last_ms in by_span(ids, latency_ns, ended_at_ms):
             self.minutes.setdefault(minute, Pending()).add(rollups, first_ms, last_ms)
@@ -80,10 +80,7 @@ def by_span(
             folded = Rollups.of(ids[kept], latency_ns[kept])
             yield span * span_ms, folded, int(ends.min()), int(ends.max())
         return
-    first_ms = np.full(len(spans), EVER.until)
-    last_ms = np.full(len(spans), EVER.since)
-    np.minimum.at(first_ms, place, ended_at_ms)
-    np.maximum.at(last_ms, place, ended_at_ms)
+    first_ms, last_ms = first_and_last(place, ended_at_ms, len(spans))
     # Series of all spans at once, those of each one after those of the spans before.
     folded = Rollups.of(place * width + ids if len(spans) > 1 else ids, latency_ns)
     for span, part, first, last in zip(

@@ -1,6 +1,7 @@
 """Request samples: one served HTTP request each, and the batches in which they travel."""
 
 from collections.abc import Hashable, Iterable, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import msgspec
@@ -119,6 +120,28 @@ class SampleBatch:
             status=status,
             latency_ns=latency_ns,
             ended_at_ms=ended_at_ms,
+        )
+
+    @classmethod
+    def joined(cls, batches: Iterable["SampleBatch"]) -> list["SampleBatch"]:
+        """The same samples in fewer batches: those with the very same labels become one."""
+        runs = groupby(batches, key=lambda b: (id(b.endpoints), id(b.methods), id(b.status_codes)))
+        return [cls._concatenated(list(run)) for _, run in runs]
+
+    @classmethod
+    def _concatenated(cls, run: Sequence["SampleBatch"]) -> "SampleBatch":
+        first = run[0]
+        if len(run) == 1:
+            return first
+        return cls(
+            endpoints=first.endpoints,
+            methods=first.methods,
+            status_codes=first.status_codes,
+            endpoint=np.concatenate([batch.endpoint for batch in run]),
+            method=np.concatenate([batch.method for batch in run]),
+            status=np.concatenate([batch.status for batch in run]),
+            latency_ns=np.concatenate([batch.latency_ns for batch in run]),
+            ended_at_ms=np.concatenate([batch.ended_at_ms for batch in run]),
         )
 
     def violations(self, now_ms: int, oldest_ms: int = 0) -> list[Violation]:

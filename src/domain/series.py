@@ -65,7 +65,7 @@ class SeriesTable:
             return self._looked_up(batch)
         ids = self._found(batch, numbers)
         if len(ids) and int(ids.min()) == _UNKNOWN:
-            for i in np.flatnonzero(ids == _UNKNOWN).tolist():
+            for i in _first_of_each(batch, np.flatnonzero(ids == _UNKNOWN)):
                 self._id_at(batch, i)
             ids = self._found(batch, numbers)
         return ids.astype(np.int64)
@@ -107,10 +107,7 @@ class SeriesTable:
 
     def see(self, ids: Ints, ended_at_ms: Ints) -> None:
         """Note when the series of these samples were seen."""
-        first = np.full(len(self.seen), np.iinfo(np.int64).max)
-        last = np.full(len(self.seen), -1)
-        np.minimum.at(first, ids, ended_at_ms)
-        np.maximum.at(last, ids, ended_at_ms)
+        first, last = first_and_last(ids, ended_at_ms, len(self.seen))
         for series in np.flatnonzero(last >= 0).tolist():
             seen = self.seen[series]
             seen.first_ms = min(seen.first_ms, int(first[series]))
@@ -143,6 +140,29 @@ class SeriesTable:
         dense[tuple(map(slice, self._dense.shape))] = self._dense
         self._dense = dense
         return True
+
+
+def _first_of_each(batch: SampleBatch, rows: Ints) -> list[int]:
+    """Of these rows, the first of each series, in the order of the rows."""
+    methods, status_codes = len(batch.methods), len(batch.status_codes)
+    code = (batch.endpoint[rows] * methods + batch.method[rows]) * status_codes + batch.status[rows]
+    first: list[int] = rows[np.sort(np.unique(code, return_index=True)[1])].tolist()
+    return first
+
+
+def first_and_last(places: Ints, values: Ints, length: int) -> tuple[Ints, Ints]:
+    """The least and the greatest value at each place; the greatest is -1 where there is none.
+
+    Values that ascend, as ends mostly do, need no comparing: the one that is written last stays.
+    """
+    least, greatest = np.full(length, np.iinfo(np.int64).max), np.full(length, -1)
+    if (values[1:] >= values[:-1]).all():
+        least[places[::-1]] = values[::-1]
+        greatest[places] = values
+    else:
+        np.minimum.at(least, places, values)
+        np.maximum.at(greatest, places, values)
+    return least, greatest
 
 
 def _numbered(known: dict[Label, int], labels: Sequence[Label]) -> Ints:
