@@ -15,7 +15,7 @@ def run(quick: bool) -> Sequence[Bar]:
     bars = [*engine_ingest.run(quick)]
     with TemporaryDirectory() as folder:
         stores = engine_growth.fill_all(quick, Path(folder))
-        bars += engine_fold.run(quick, stores[FOLDED])
+        bars += engine_fold.run(quick, stores[max(stores)], stores[FOLDED])
         bars += engine_query.run(quick, stores)
         bars += engine_growth.run(quick, Path(folder), stores)
         bars += engine_latency.run(quick, stores[FOLDED])
