@@ -9,6 +9,10 @@ class StoreUnavailable(OpsboardError):
     """The store could not take or give an entry just now; nothing was acknowledged."""
 
 
+class DamagedReadModel(StoreUnavailable):
+    """What was stored of a fold is not what was written; the journal can bring it back."""
+
+
 class StoreUnusable(OpsboardError):
     """The store can not be opened: it names the place and what is wrong there."""
 

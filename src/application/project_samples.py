@@ -47,7 +47,7 @@ class SampleProjection:
         self.pending = PendingMinutes(self.series)
         self.checkpoint = 0
         self.saved_upto = 0
-        self.unreadable = 0
+        self._unreadable: set[int] = set()
         self.standing = asyncio.Lock()
         """Held while `pending` and the store change together: take it to read both."""
 
@@ -127,14 +127,21 @@ class SampleProjection:
             return
         if self.checkpoint == 0 and page[0].number > 1:
             self.checkpoint = page[0].number - 1
-        self.pending.evolve(list(readable(self._journal, page, SampleBatch, self._leave_out)))
+        self.pending.evolve(list(readable(self._journal, page, SampleBatch, self.leave_out)))
         self.checkpoint = page[-1].number
         self._live = None
         await asyncio.sleep(0)
 
-    def _leave_out(self, recorded: Recorded, error: UnreadableEntry) -> None:
-        self.unreadable += 1
-        _log.error("%s %d is left out: %s", recorded.stream, recorded.number, error)
+    @property
+    def unreadable(self) -> int:
+        """How many entries were found damaged, when they were folded or since."""
+        return len(self._unreadable)
+
+    def leave_out(self, recorded: Recorded, error: UnreadableEntry) -> None:
+        """Count and name an entry that no answer can hold; the first time that it is met."""
+        if recorded.number not in self._unreadable:
+            self._unreadable.add(recorded.number)
+            _log.error("%s %d is left out: %s", recorded.stream, recorded.number, error)
 
     async def save(self) -> None:
         """Merge what is pending into the stored rollups.

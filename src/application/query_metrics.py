@@ -194,7 +194,8 @@ class MetricsQueries:
         self, window: Window, minutes: Ints, entries: Sequence[Recorded], span_ms: int
     ) -> list[Piece]:
         """The samples that count, folded span by span; on a thread, since it takes its time."""
-        batches = [batch for _, batch in readable(self._journal, entries, SampleBatch)]
+        found = readable(self._journal, entries, SampleBatch, self._projection.leave_out)
+        batches = [batch for _, batch in found]
         return [
             Piece(start, rollups)
             for ids, latency_ns, ended_at_ms in self._cut_out(window, minutes, batches)

@@ -1,7 +1,7 @@
 """Proof that every rollup is what its samples, or its finer rollups, fold to."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence, Set
 
 from ..domain.entry import Stream
 from ..domain.instant import NS_PER_MS, format_instant
@@ -10,6 +10,7 @@ from ..domain.rollup import Rollups
 from ..domain.sample import SampleBatch
 from ..domain.series import SeriesTable
 from ..domain.tier import EVER, Tier, Window
+from .errors import DamagedReadModel
 from .ports import Store, StoredRollup
 from .project_samples import merged_rollup, sum_of
 from .readable import read_numbers, readable
@@ -27,15 +28,23 @@ async def verify_rollups(store: Store) -> AsyncIterator[str]:
     series = SeriesTable(state.series)
     numbers = await _numbers_by_minute(store, state.settled_upto, state.checkpoint)
     for minute in sorted(numbers):
-        fault = await _minute_fault(store, series, minute, numbers[minute], state.checkpoint)
-        if fault:
+        check = _minute_fault(store, series, minute, numbers[minute], state.checkpoint)
+        if fault := await _or_damage(check):
             yield fault
     for tier in (Tier.HOUR, Tier.DAY):
         unsettled = {tier.start_of(minute) for minute in numbers}
         async for fault in _span_faults(store, series, tier, unsettled, state.settled_upto):
             yield fault
-    if fault := await _total_fault(store, series):
+    if fault := await _or_damage(_total_fault(store, series)):
         yield fault
+
+
+async def _or_damage(check: Awaitable[str | None]) -> str | None:
+    """What a check finds, or which rollup it can not read."""
+    try:
+        return await check
+    except DamagedReadModel as error:
+        return str(error)
 
 
 async def _numbers_by_minute(store: Store, after: int, until: int) -> dict[int, list[int]]:
@@ -96,7 +105,7 @@ async def _span_faults(
     for start in await store.rollups.starts(tier):
         if start < oldest and start not in unsettled:
             continue
-        fault = await _span_fault(store, series, tier, start)
+        fault = await _or_damage(_span_fault(store, series, tier, start))
         if fault and (start >= oldest or (await store.rollups.load()).settled_upto == settled_upto):
             yield fault
 

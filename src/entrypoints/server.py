@@ -64,7 +64,7 @@ class GracefulServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then announce."""
         await super().startup(sockets)
-        # A thread that unpacks rollups gives way to one that waits for its commit sooner than in 5 ms.
+        # A thread that unpacks rollups gives way to a commit sooner than in the usual 5 ms.
         sys.setswitchinterval(SWITCH_SECONDS)
         # What was made by now stays: searching it for garbage stops every request for 30-50 ms.
         gc.collect()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ...application.errors import StoreUnavailable
+from ...application.errors import DamagedReadModel, StoreUnavailable
 from ...application.ports import Coverage, RollupChange, RollupState, StoredRollup
 from ...domain.rollup import Rollups
 from ...domain.series import SeriesSeen
@@ -155,7 +155,7 @@ def _unpacked(blob: bytes, what: str) -> Rollups:
     try:
         return decode_rollups(blob) if blob else Rollups.none()
     except DamagedColumns as error:
-        raise StoreUnavailable(f"{what} {error}; `opsboard rebuild` mends it") from error
+        raise DamagedReadModel(f"{what} {error}; `opsboard rebuild` mends it") from error
 
 
 def _unpacked_series(blob: bytes) -> list[SeriesSeen]:
