@@ -17,7 +17,7 @@ from .histogram import ExponentialHistogram, buckets_of, within_buckets
 from .sample import Ints
 
 BUCKET_BITS = 16
-MERGE_AT_CELLS = 1 << 21
+MERGE_AT_CELLS = 1 << 20
 _BUCKET_OFFSET = 1 << (BUCKET_BITS - 1)
 _BUCKET_MASK = (1 << BUCKET_BITS) - 1
 _EXACT = 1 << 53
