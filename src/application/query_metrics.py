@@ -23,6 +23,7 @@ from .ports import Clock, Journal, RollupStore, StoredRollup
 from .project_samples import FOLD_AT_ONCE, SampleProjection
 from .readable import read_numbers, readable
 from .record import SampleRecorder
+from .repeated_merge import RepeatedMerge
 
 TRIES = 10
 FLUSH_WAIT_SECONDS = 1.0
@@ -38,10 +39,14 @@ class MetricsQuestion(msgspec.Struct, frozen=True):
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """Rollups of samples that ended in a span which starts at `start_ms`, and none outside."""
+    """Rollups of samples that ended in a span which starts at `start_ms`, and none outside.
+
+    `is_coarse` where it is an hour or a day, which the next question has in common with this one.
+    """
 
     start_ms: int
     rollups: Rollups
+    is_coarse: bool = False
 
 
 class MetricsAnswer(msgspec.Struct, frozen=True):
@@ -69,6 +74,7 @@ class MetricsQueries:
         self._projection = projection
         self._rollups = rollups
         self._clock = clock
+        self._repeated = RepeatedMerge()
         self._started = clock.now()
         self._started_monotonic = clock.monotonic()
 
@@ -90,10 +96,24 @@ class MetricsQueries:
                 rollups = await asyncio.to_thread(lambda: projection.total)
         else:
             pieces = await self.pieces(question)
-            parts = (piece.rollups for piece in pieces)
-            rollups = await asyncio.to_thread(Rollups.merged_in_turn, parts)
+            rollups = await asyncio.to_thread(self._merged, pieces)
         wanted = question.selection.of(rollups, projection.series)
         return MetricsAnswer(wanted, projection.series, self._uptime(question.as_of))
+
+    def _merged(self, pieces: Iterator[Piece]) -> Rollups:
+        """All pieces as one; those that are coarse come first."""
+        finer: list[Rollups] = []
+
+        def coarse() -> Iterator[Rollups]:
+            for piece in pieces:
+                if not piece.is_coarse:
+                    finer.append(piece.rollups)
+                    return
+                yield piece.rollups
+
+        parts = [self._repeated.merged(coarse())]
+        rest = (piece.rollups for piece in pieces)
+        return Rollups.merged_in_turn(chain(parts, finer, rest))
 
     @property
     def known(self) -> SeriesTable:
@@ -121,7 +141,10 @@ class MetricsQueries:
             except _Moved:
                 await self._projection.catch_up()
             else:
-                unpacked = (Piece(rollup.start_ms, rollup.rollups) for rollup in stored)
+                unpacked = (
+                    Piece(rollup.start_ms, rollup.rollups, rollup.tier > Tier.MINUTE)
+                    for rollup in stored
+                )
                 return chain(unpacked, pending)
         raise StoreUnavailable("the samples asked for are being moved; try again")
 

@@ -1,6 +1,7 @@
 """The read model of samples: a packed blob for each minute, hour and day."""
 
 import asyncio
+import hashlib
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -17,6 +18,7 @@ from ...domain.tier import EVER, Tier, Window
 from ..columns import DamagedColumns, pack, unpack
 from ..rollup_blob import decode_rollups, encode_rollups
 from .reader import Reader, Row
+from .unpacked import UnpackedRollups
 from .writer import GroupCommit, Writer
 
 TOTAL, EXPIRED, SERIES, SETTLED_UPTO = "total", "expired", "series", "settled_upto"
@@ -55,6 +57,7 @@ class SqliteRollups:
         """Write through `writer`, read through `reader`."""
         self._writer = writer
         self._reader = reader
+        self._unpacked = UnpackedRollups()
 
     async def load(self) -> RollupState:
         """See `RollupStore.load`."""
@@ -73,7 +76,16 @@ class SqliteRollups:
         """See `RollupStore.covering`."""
         question = partial(_covering, window=window, tiers=tiers, upto=upto)
         found = await self._reader.ask(question)
-        return Coverage(found.checkpoint, map(_rollup, found.rows), found.partial, found.entries)
+        rollups = map(self._unpack, found.rows)
+        return Coverage(found.checkpoint, rollups, found.partial, found.entries)
+
+    def _unpack(self, row: Row) -> StoredRollup:
+        tier, start_ms, first_ms, last_ms, blob = row
+        if tier == Tier.MINUTE:
+            return _rollup(row)
+        name = (tier, start_ms, hashlib.sha256(blob).digest())
+        rollups = self._unpacked.get(name, lambda: _rollup(row).rollups)
+        return StoredRollup(Tier(tier), start_ms, first_ms, last_ms, rollups)
 
     async def stored(self, tier: Tier, starts: Sequence[int]) -> list[StoredRollup]:
         """See `RollupStore.stored`."""

@@ -1,0 +1,35 @@
+"""What the same rollups make, merged once: a page asks each second for mostly the same hours."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from ..domain.rollup import Rollups
+
+MAX_CELLS = 2_000_000
+
+
+class RepeatedMerge:
+    """Remembers the last merge, and the very parts that it was made of.
+
+    More than `MAX_CELLS` are merged as they come, and not remembered.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was merged yet."""
+        self._last: tuple[Sequence[Rollups], Rollups] = ((), Rollups.none())
+
+    def merged(self, parts: Iterable[Rollups]) -> Rollups:
+        """Of everything that the parts count."""
+        some: list[Rollups] = []
+        cells = 0
+        left = iter(parts)
+        for part in left:
+            some.append(part)
+            cells += len(part.cell)
+            if cells > MAX_CELLS:
+                return Rollups.merged_in_turn(chain(some, left))
+        known, merged = self._last
+        if len(known) != len(some) or any(a is not b for a, b in zip(known, some, strict=True)):
+            merged = Rollups.merged(some)
+            self._last = some, merged
+        return merged
