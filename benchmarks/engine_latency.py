@@ -15,7 +15,7 @@ from opsboard.entrypoints.server import SWITCH_SECONDS
 from .engine_store import Filled, TrafficClock, last_day, open_board, run_async
 from .load import Load
 from .report import Bar, interleaved, print_table, progress
-from .traffic import END_MS, Traffic
+from .traffic import Traffic
 
 SAMPLES_A_SECOND = 20_000
 BATCH = 1_000
@@ -34,9 +34,10 @@ def run(quick: bool, store: Filled) -> Sequence[Bar]:
     rounds, seconds = (3, 4.0) if quick else (9, 10.0)
     sys.setswitchinterval(SWITCH_SECONDS)  # as the server does
     loads: dict[str, list[Load]] = {CALM: [], BUSY: []}
+    clock = TrafficClock()
     for number, name in interleaved(list(loads), rounds):
         progress(f"latency, round {number + 1} of {rounds}: {name}")
-        loads[name].append(run_async(_measure(store.path, seconds, loaded=name == BUSY)))
+        loads[name].append(run_async(_measure(store.path, clock, seconds, loaded=name == BUSY)))
     print_table(
         f"An event until it is durable, one every {EVENT_EVERY_SECONDS * 1_000:.0f} ms, "
         f"over {store.samples:,} samples: medians of {rounds} rounds of {seconds:.0f} s",
@@ -60,8 +61,8 @@ def _percentile(loads: Sequence[Load], percent: float) -> float:
     return median(load.percentile(percent) for load in loads)
 
 
-async def _measure(path: Path, seconds: float, *, loaded: bool) -> Load:
-    clock = TrafficClock()
+async def _measure(path: Path, clock: TrafficClock, seconds: float, *, loaded: bool) -> Load:
+    """At the time where the round before ended: nothing may have ended later than now."""
     async with open_board(path, clock) as board:
         await last_day(board)
         work = [_stream(board, clock), _ask(board)] if loaded else []
@@ -92,11 +93,11 @@ async def _say(board: Opsboard, seconds: float) -> Load:
 
 async def _stream(board: Opsboard, clock: TrafficClock) -> None:
     """Samples that end now, in small batches."""
-    started = time.perf_counter()
+    started, began_ms = time.perf_counter(), clock.at_ms
     for number, batch in enumerate(cycle(list(Traffic(100_000).chunks(BATCH)))):
         due = started + number * BATCH / SAMPLES_A_SECOND
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        clock.at_ms = END_MS + int((due - started) * 1_000)
+        clock.at_ms = began_ms + int((due - started) * 1_000)
         await board.record_samples(_at(batch, clock.at_ms))
 
 

@@ -41,12 +41,12 @@ class MetricsQuestion(msgspec.Struct, frozen=True):
 class Piece(msgspec.Struct, frozen=True):
     """Rollups of samples that ended in a span which starts at `start_ms`, and none outside.
 
-    `is_coarse` where it is an hour or a day, which the next question has in common with this one.
+    `is_stored` where it is what a store has, which the next question mostly needs too.
     """
 
     start_ms: int
     rollups: Rollups
-    is_coarse: bool = False
+    is_stored: bool = False
 
 
 class MetricsAnswer(msgspec.Struct, frozen=True):
@@ -101,19 +101,19 @@ class MetricsQueries:
         return MetricsAnswer(wanted, projection.series, self._uptime(question.as_of))
 
     def _merged(self, pieces: Iterator[Piece]) -> Rollups:
-        """All pieces as one; those that are coarse come first."""
-        finer: list[Rollups] = []
+        """All pieces as one; those that are stored come first."""
+        first_other: list[Rollups] = []
 
-        def coarse() -> Iterator[Rollups]:
+        def stored() -> Iterator[Rollups]:
             for piece in pieces:
-                if not piece.is_coarse:
-                    finer.append(piece.rollups)
+                if not piece.is_stored:
+                    first_other.append(piece.rollups)
                     return
                 yield piece.rollups
 
-        parts = [self._repeated.merged(coarse())]
+        parts = [self._repeated.merged(stored())]
         rest = (piece.rollups for piece in pieces)
-        return Rollups.merged_in_turn(chain(parts, finer, rest))
+        return Rollups.merged_in_turn(chain(parts, first_other, rest))
 
     @property
     def known(self) -> SeriesTable:
@@ -141,10 +141,7 @@ class MetricsQueries:
             except _Moved:
                 await self._projection.catch_up()
             else:
-                unpacked = (
-                    Piece(rollup.start_ms, rollup.rollups, rollup.tier > Tier.MINUTE)
-                    for rollup in stored
-                )
+                unpacked = (Piece(each.start_ms, each.rollups, is_stored=True) for each in stored)
                 return chain(unpacked, pending)
         raise StoreUnavailable("the samples asked for are being moved; try again")
 

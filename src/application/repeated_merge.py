@@ -1,11 +1,11 @@
-"""What the same rollups make, merged once: a page asks each second for mostly the same hours."""
+"""What the same rollups make, merged once: a page asks each second for mostly the same."""
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from ..domain.rollup import Rollups
 
-MAX_CELLS = 2_000_000
+MAX_CELLS = 4_000_000
 
 
 class RepeatedMerge:

@@ -81,8 +81,6 @@ class SqliteRollups:
 
     def _unpack(self, row: Row) -> StoredRollup:
         tier, start_ms, first_ms, last_ms, blob = row
-        if tier == Tier.MINUTE:
-            return _rollup(row)
         name = (tier, start_ms, hashlib.sha256(blob).digest())
         rollups = self._unpacked.get(name, lambda: _rollup(row).rollups)
         return StoredRollup(Tier(tier), start_ms, first_ms, last_ms, rollups)

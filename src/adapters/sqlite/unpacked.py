@@ -1,4 +1,4 @@
-"""Hours and days that were unpacked last: the next question mostly needs the same ones again."""
+"""The rollups that were unpacked last: the next question mostly needs the same ones again."""
 
 import threading
 from collections import OrderedDict
@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable
 
 from ...domain.rollup import Rollups
 
-MAX_CELLS = 2_000_000
-"""Of 16 bytes each, together: some 32 MiB."""
+MAX_CELLS = 4_000_000
+"""Of 16 bytes each, together: some 64 MiB."""
 
 
 class UnpackedRollups:
