@@ -57,6 +57,7 @@ def _measure_all(busiest: Path, rebuilt: Filled, rounds: int) -> Mapping[str, Se
         READ_AND_FOLD: (_read_and_fold, busiest, AT_MOST),
         REBUILD: (_rebuild, rebuilt.path, rebuilt.samples),
     }
+    run_async(_fold(busiest))
     seen: dict[str, list[float]] = {name: [] for name in contenders}
     for number, name in interleaved(list(contenders), rounds):
         progress(f"fold, round {number + 1} of {rounds}: {name}")
