@@ -1,7 +1,6 @@
 """How long an event waits to be durable while samples stream in and snapshots are asked for."""
 
 import asyncio
-import sys
 import time
 from collections.abc import Sequence
 from itertools import cycle
@@ -10,7 +9,6 @@ from statistics import median
 
 from opsboard.application.board import Opsboard
 from opsboard.domain.sample import SampleBatch
-from opsboard.entrypoints.server import SWITCH_SECONDS
 
 from .engine_store import Filled, TrafficClock, last_day, open_board, run_async
 from .load import Load
@@ -32,7 +30,6 @@ MAX_OF_CALM = 5.0
 def run(quick: bool, store: Filled) -> Sequence[Bar]:
     """Measure over this store, print the table, give the bars."""
     rounds, seconds = (3, 4.0) if quick else (9, 10.0)
-    sys.setswitchinterval(SWITCH_SECONDS)  # as the server does
     loads: dict[str, list[Load]] = {CALM: [], BUSY: []}
     clock = TrafficClock()
     for number, name in interleaved(list(loads), rounds):

@@ -3,7 +3,7 @@
 import math
 import re
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import msgspec
 
@@ -19,6 +19,7 @@ MAX_META_DEPTH = 64
 
 _TYPE = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_Place: TypeAlias = "tuple[_Place, str | int] | None"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -209,20 +210,29 @@ def _meta_violations(meta: object) -> list[Violation]:
 
 def _first_fault_within(meta: dict[Any, Any]) -> Violation | None:
     """Walk without recursion: the depth is the caller's, and may be hostile."""
-    stack: list[tuple[str, Any, int]] = [("/meta", meta, 1)]
+    stack: list[tuple[_Place, Any, int]] = [(None, meta, 1)]
     while stack:
-        pointer, value, depth = stack.pop()
+        place, value, depth = stack.pop()
         if depth > MAX_META_DEPTH:
             return Violation("/meta", f"must be nested at most {MAX_META_DEPTH} levels deep")
         if isinstance(value, dict):
             if fault := next(filter(None, map(_key_fault, value)), None):
-                return Violation(pointer, fault)
-            stack.extend((pointer + pointer_to(key), value[key], depth + 1) for key in value)
+                return Violation(_pointer(place), fault)
+            stack.extend([((place, key), value[key], depth + 1) for key in value])
         elif isinstance(value, list):
-            stack.extend((f"{pointer}/{i}", member, depth + 1) for i, member in enumerate(value))
+            stack.extend([((place, i), member, depth + 1) for i, member in enumerate(value)])
         elif fault := _scalar_fault(value):
-            return Violation(pointer, fault)
+            return Violation(_pointer(place), fault)
     return None
+
+
+def _pointer(place: _Place) -> str:
+    """Made only where something is wrong: to make one for each value costs more than the rest."""
+    names: list[str] = []
+    while place is not None:
+        place, name = place
+        names.append(str(name))
+    return pointer_to("meta", *reversed(names))
 
 
 def _key_fault(key: object) -> str | None:

@@ -70,7 +70,7 @@ async def test_the_checkpoints_begin_once_the_file_can_be_opened(
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("CREATE TABLE some(x)")
             while path.stat().st_size < 8_192:
-                growth.notify()
+                growth.notify([])
                 await asyncio.sleep(0)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -102,7 +102,7 @@ class MemoryJournal:
     def _extend(self, stream: Stream, added: Sequence[Recorded]) -> None:
         self._logs[stream].extend(added)
         if added:
-            self._growth.notify()
+            self._growth.notify([stream])
 
     async def read(
         self, stream: Stream, after: int = 0, until: int | None = None

@@ -22,19 +22,19 @@ _log = logging.getLogger(__name__)
 
 
 async def checkpoint_all(path: Path, growth: Growth) -> None:
-    """Checkpoint the file at `path` after each growth, at most once a second, until cancelled."""
+    """Checkpoint the file at `path` after each commit, at most once a second, until cancelled."""
     while True:
         try:
-            await _checkpoint_each_growth(path, growth)
+            await _checkpoint_each_change(path, growth)
         except sqlite3.Error as error:
             _log.warning("%s: can not be checkpointed now: %s", path, error)
             await asyncio.sleep(EVERY_SECONDS)
 
 
-async def _checkpoint_each_growth(path: Path, growth: Growth) -> None:
+async def _checkpoint_each_change(path: Path, growth: Growth) -> None:
     async with aiosqlite.connect(uri(path, "rw"), uri=True, isolation_level=None) as database:
         while True:
-            grown = growth.watch()
+            changed = growth.watch_changes()
             await database.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
-            await grown.wait()
+            await changed.wait()
             await asyncio.sleep(EVERY_SECONDS)

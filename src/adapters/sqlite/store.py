@@ -10,6 +10,7 @@ from typing import Any
 from ...application.errors import StoreUnavailable, StoreUnusable
 from ...application.growth import Growth
 from ...application.ports import Clock
+from ...domain.entry import Stream
 from .backup import back_up
 from .checkpoint import checkpoint_all
 from .compact import compact
@@ -68,13 +69,15 @@ class SqliteStore:
 
     async def _poll(self) -> None:
         """Learn of what other processes append: `data_version` changes with any commit."""
-        known = None
+        known, heads = None, dict.fromkeys(Stream, 0)
         while True:
             with suppress(StoreUnavailable):
                 version = await self._for_journal.fetch_value("PRAGMA data_version")
                 if version != known:
-                    known = version
-                    self._growth.notify()
+                    rows = await self._for_journal.fetch("SELECT stream, number FROM head")
+                    found = {Stream(stream): number for stream, number in rows}
+                    self._growth.notify([s for s in Stream if found[s] != heads[s]])
+                    known, heads = version, found
             await asyncio.sleep(POLL_SECONDS)
 
     async def setting(self, name: str) -> str | None:

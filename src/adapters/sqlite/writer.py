@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import aiosqlite
 
 from ...application.errors import OpsboardError, Overloaded, StoreUnavailable
+from ...domain.entry import Stream
 from .checkpoint import LAST_RESORT_PAGES
 from .file import uri
 
@@ -39,7 +40,7 @@ class GroupCommit(sqlite3.Connection):
     outcomes: Sequence[Outcome] = ()
     at_end: list[Callable[[], None]]
     """What jobs of this transaction still have to write together, before it is committed."""
-    shared: dict[Any, Any]
+    shared: dict[Stream, Any]
     """What jobs of this transaction hand to each other."""
 
     def commit(self) -> None:
@@ -77,8 +78,8 @@ class Writer:
     append waits, and once in a while when appends never cease.
     """
 
-    def __init__(self, path: Path, on_commit: Callable[[], None]) -> None:
-        """Write to the file at `path`; call `on_commit` after each commit."""
+    def __init__(self, path: Path, on_commit: Callable[[Iterable[Stream]], None]) -> None:
+        """Write to the file at `path`; tell `on_commit` to which streams each commit appended."""
         self._path = path
         self._on_commit = on_commit
         self._appends: deque[_Waiting] = deque()
@@ -163,7 +164,7 @@ class Writer:
                 _fail(waiting.done, outcome)
             elif not waiting.done.done():
                 waiting.done.set_result(outcome)
-        self._on_commit()
+        self._on_commit(list(connection.shared))
 
     async def _after_a_fault(
         self, database: aiosqlite.Connection, batch: list[_Waiting], error: Exception
