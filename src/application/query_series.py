@@ -105,10 +105,10 @@ class SeriesQueries:
             step_ms = max(readable_step(until - since, DEFAULT_POINTS), finest)
         else:
             step_ms = parse_duration(step, "step") // NS_PER_MS
-            _check_step(step_ms, until - since)
-            if step_ms % finest:
-                name = "hours" if finest == Tier.HOUR else "minutes"
-                raise InvalidInput.of("step", f"must be whole {name} before {_at(kept_from)}")
+        _check_step(step_ms, until - since)
+        if step_ms % finest:
+            name = "hours" if finest == Tier.HOUR else "minutes"
+            raise InvalidInput.of("step", f"must be whole {name} before {_at(kept_from)}")
         first = since - since % step_ms
         steps = Steps(first, step_ms, -(-(until - first) // step_ms))
         return replace(question, window=Window(since, until)), steps

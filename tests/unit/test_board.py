@@ -236,3 +236,10 @@ async def _one_event(clock: ManualClock) -> Recorded:
     async with Opsboard(other, clock, CountingIds()) as board:
         await board.record_event("readable")
     return (await entries(other.journal, Stream.EVENTS))[0]
+
+
+async def test_a_chart_has_at_most_two_thousand_points(board: Opsboard) -> None:
+    queries = board.metrics_queries
+    question = queries.question(since="1970-01-02T00:00:00Z", until="2200-01-01T00:00:00Z")
+    with pytest.raises(InvalidInput, match="step gives 28.. points: at most 2000"):
+        await board.series_queries.series(question)
