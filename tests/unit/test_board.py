@@ -241,5 +241,5 @@ async def _one_event(clock: ManualClock) -> Recorded:
 async def test_a_chart_has_at_most_two_thousand_points(board: Opsboard) -> None:
     queries = board.metrics_queries
     question = queries.question(since="1970-01-02T00:00:00Z", until="2200-01-01T00:00:00Z")
-    with pytest.raises(InvalidInput, match="step gives 28.. points: at most 2000"):
+    with pytest.raises(InvalidInput, match=r"step gives 28\d\d points: at most 2000"):
         await board.series_queries.series(question)
