@@ -8,6 +8,8 @@ from ...domain.rollup import Rollups
 
 MAX_CELLS = 4_000_000
 """Of 16 bytes each, together: some 64 MiB."""
+FEWEST = 16
+"""What is so large that fewer would fit is not kept: a day's question would find none of them."""
 
 
 class UnpackedRollups:
@@ -27,6 +29,8 @@ class UnpackedRollups:
                 self._kept.move_to_end(name)
                 return self._kept[name]
         rollups = unpack()
+        if len(rollups.cell) > self._max_cells // FEWEST:
+            return rollups
         with self._lock:
             if name not in self._kept:
                 self._kept[name] = rollups
