@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ..domain.instant import NS_PER_MS, format_instant
+from ..domain.instant import format_ms
 from ..domain.sample import Endpoint
 from ..domain.series import SeriesSeen
 from .query_metrics import MetricsQueries
@@ -65,4 +65,4 @@ class CatalogueQueries:
 
 def _span(seen: list[SeriesSeen]) -> tuple[str, str]:
     first, last = min(s.first_ms for s in seen), max(s.last_ms for s in seen)
-    return format_instant(first * NS_PER_MS), format_instant(last * NS_PER_MS)
+    return format_ms(first), format_ms(last)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from ..domain.entry import Stream
-from ..domain.instant import NS_PER_MS, format_instant, parse_duration
+from ..domain.instant import NS_PER_MS, format_ms, parse_duration
 from ..domain.tier import EVER, Tier, Window, readable_step
 from ..domain.time_series import (
     GROUPINGS,
@@ -108,7 +108,7 @@ class SeriesQueries:
         _check_step(step_ms, until - since)
         if step_ms % finest:
             name = "hours" if finest == Tier.HOUR else "minutes"
-            raise InvalidInput.of("step", f"must be whole {name} before {_at(kept_from)}")
+            raise InvalidInput.of("step", f"must be whole {name} before {format_ms(kept_from)}")
         first = since - since % step_ms
         steps = Steps(first, step_ms, -(-(until - first) // step_ms))
         return replace(question, window=Window(since, until)), steps
@@ -145,7 +145,3 @@ def _groupings(by: str | None) -> Sequence[str]:
     if not set(names) <= set(GROUPINGS) or len(set(names)) < len(names):
         raise InvalidInput.of("by", f"must name some of {', '.join(GROUPINGS)}, each once")
     return names
-
-
-def _at(ms: int) -> str:
-    return format_instant(ms * NS_PER_MS)

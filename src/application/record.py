@@ -172,16 +172,10 @@ class SampleRecorder:
 
     def _numbers_of(self, batch: SampleBatch) -> Ints:
         """The number of each sample's series; each distinct series is looked up once."""
-        methods, status_codes = len(batch.methods), len(batch.status_codes)
-        code = (batch.endpoint * methods + batch.method) * status_codes + batch.status
-        codes, place = distinct(code)
-        numbers = []
-        for each in codes.tolist():
-            endpoint = batch.endpoints[each // status_codes // methods]
-            method = batch.methods[each // status_codes % methods]
-            status_code = batch.status_codes[each % status_codes]
-            key = SeriesKey(endpoint.service, endpoint.route, method, status_code)
-            numbers.append(self.series(key))
+        codes, place = distinct(batch.series_codes())
+        row_of = np.empty(len(codes), np.int64)
+        row_of[place] = np.arange(len(batch))
+        numbers = [self.series(batch.key(row)) for row in row_of.tolist()]
         return np.array(numbers, np.int64)[place]
 
     @property

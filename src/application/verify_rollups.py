@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence, Set
 
 from ..domain.entry import Stream
-from ..domain.instant import NS_PER_MS, format_instant
+from ..domain.instant import format_ms
 from ..domain.pending import PendingMinutes
 from ..domain.rollup import Rollups
 from ..domain.sample import SampleBatch
@@ -74,7 +74,7 @@ async def _minute_fault(
             if fault is None or newest == checkpoint:
                 return fault
         elif newest == checkpoint:
-            return f"the minute {_at(minute)}: its entries are not those that are noted"
+            return f"the minute {format_ms(minute)}: its entries are not those that are noted"
         checkpoint, numbers = newest, indexed
     return None
 
@@ -143,7 +143,7 @@ def _difference(
     found = Rollups.merged([each.rollups for each in stored])
     if found.same_as(expected):
         return None
-    return f"the {tier.name.lower()} {_at(start)}: {_first(series, found, expected)}"
+    return f"the {tier.name.lower()} {format_ms(start)}: {_first(series, found, expected)}"
 
 
 def _first(series: SeriesTable, found: Rollups, expected: Rollups) -> str:
@@ -154,7 +154,3 @@ def _first(series: SeriesTable, found: Rollups, expected: Rollups) -> str:
     name = " ".join(map(str, series.key(differs))) if differs < len(series) else f"series {differs}"
     counts = [int(each.count[each.series == differs].sum()) for each in (found, expected)]
     return f"{name}: stored count {counts[0]}, recomputed {counts[1]}"
-
-
-def _at(ms: int) -> str:
-    return format_instant(ms * NS_PER_MS)

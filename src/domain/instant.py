@@ -30,6 +30,11 @@ def format_instant(ns: int) -> str:
     return f"{_whole_second(seconds)}.{rest // NS_PER_MS:03d}Z"
 
 
+def format_ms(ms: int) -> str:
+    """Milliseconds since 1970 as `format_instant` writes them."""
+    return format_instant(ms * NS_PER_MS)
+
+
 def parse_instant(text: str, field: str) -> int:
     """An RFC 3339 date-time with an offset as nanoseconds since 1970.
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from msgspec.structs import replace
 
 from .histogram import ExponentialHistogram, buckets_of, within_buckets
+from .interning import distinct
 from .sample import Ints
 
 BUCKET_BITS = 16
@@ -87,7 +88,7 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         if len(some) == 1 and group is None:
             return some[0]
         ids = np.concatenate([part.series for part in some])
-        series, place = _positions(ids if group is None else group[ids])
+        series, place = distinct(ids if group is None else group[ids])
         return cls(
             series,
             _totals(np.add, place, (part.count for part in some), len(series)),
@@ -300,11 +301,3 @@ def _totals(add: np.ufunc, place: Ints, columns: Iterable[Ints], length: int) ->
     total = np.zeros(length, np.int64)
     add.at(total, place, np.concatenate(list(columns)))
     return total
-
-
-def _positions(ids: Ints) -> tuple[Ints, Ints]:
-    """The distinct ids, ascending, and the place of each id among them."""
-    present = np.flatnonzero(np.bincount(ids) > 0)
-    position = np.zeros(int(present[-1]) + 1, np.int64)
-    position[present] = np.arange(len(present))
-    return present, position[ids]

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from .instant import NS_PER_MS, format_instant
+from .instant import NS_PER_MS, format_ms
 from .validation import Violation
 
 MAX_LATENCY_NS = 86_400_000_000_000
@@ -159,7 +159,7 @@ class SampleBatch:
             (
                 "ts",
                 self.ended_at_ms < oldest_ms,
-                f"must not lie before {format_instant(oldest_ms * NS_PER_MS)}",
+                f"must not lie before {format_ms(oldest_ms)}",
             ),
             ("ts", self.ended_at_ms > latest, "must lie at most a day ahead of the server's clock"),
         )
@@ -175,6 +175,11 @@ class SampleBatch:
         service, route = self.endpoints[self.endpoint[row]]
         method, status_code = self.methods[self.method[row]], self.status_codes[self.status[row]]
         return SeriesKey(service, route, method, status_code)
+
+    def series_codes(self) -> Ints:
+        """For each sample a number that those of its series have in common within this batch."""
+        methods, status_codes = len(self.methods), len(self.status_codes)
+        return (self.endpoint * methods + self.method) * status_codes + self.status
 
     def samples(self) -> list[RequestSample]:
         """The samples one by one, in their order; their ends are whole ms."""

@@ -144,9 +144,8 @@ class SeriesTable:
 
 def _first_of_each(batch: SampleBatch, rows: Ints) -> list[int]:
     """Of these rows, the first of each series, in the order of the rows."""
-    methods, status_codes = len(batch.methods), len(batch.status_codes)
-    code = (batch.endpoint[rows] * methods + batch.method[rows]) * status_codes + batch.status[rows]
-    first: list[int] = rows[np.sort(np.unique(code, return_index=True)[1])].tolist()
+    codes = batch.series_codes()[rows]
+    first: list[int] = rows[np.sort(np.unique(codes, return_index=True)[1])].tolist()
     return first
 
 

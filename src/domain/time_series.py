@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .histogram import SCALE, upper_bound_ms
-from .instant import NS_PER_MS, format_instant
+from .instant import NS_PER_MS, format_ms
 from .metrics import FIRST_ERROR_STATUS, QUANTILES
 from .rollup import Rollups
 from .sample import Ints, SeriesKey
@@ -68,10 +68,7 @@ class Steps(msgspec.Struct, frozen=True):
 
     def ts(self) -> list[str]:
         """The start of each step."""
-        return [
-            format_instant((self.first_ms + i * self.step_ms) * NS_PER_MS)
-            for i in range(self.length)
-        ]
+        return [format_ms(self.first_ms + i * self.step_ms) for i in range(self.length)]
 
 
 class Grouping:

@@ -297,15 +297,13 @@ def _clear(connection: GroupCommit) -> None:
     )
     connection.execute("DELETE FROM settled")
     connection.execute("DELETE FROM minute_entry")
-    upto = connection.execute("SELECT checkpoint FROM fold WHERE name = ?", (SETTLED_UPTO,))
-    row = upto.fetchone()
-    if row is None:
+    if upto := _number(connection, SETTLED_UPTO):
+        connection.execute(
+            "UPDATE fold SET checkpoint = ?, state = x'' WHERE name = ?", (upto, TOTAL)
+        )
+    else:
         connection.execute("DELETE FROM rollup")
         connection.execute("DELETE FROM fold WHERE name IN (?, ?)", (TOTAL, SERIES))
-    else:
-        connection.execute(
-            "UPDATE fold SET checkpoint = ?, state = x'' WHERE name = ?", (row[0], TOTAL)
-        )
 
 
 def _expire(connection: GroupCommit, *, tier: Tier, before_ms: int, limit: int) -> int:
