@@ -4,9 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .entrypoints.watch import LatencyMiddleware
     from .application.board import Opsboard
     from .entrypoints.embedded import open_board as open
+    from .entrypoints.watch import LatencyMiddleware
 
 __all__ = ["LatencyMiddleware", "Opsboard", "__version__", "open"]
 

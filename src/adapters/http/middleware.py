@@ -119,13 +119,13 @@ class _Exchange:
     __slots__ = (
         "_middleware",
         "_receive",
-        "root_path",
         "_scope",
         "_send",
         "_started",
         "_streams",
         "client_gone",
         "ended",
+        "root_path",
         "status",
     )
 

@@ -28,9 +28,7 @@ class Connection:
         self._address = address
         self._open: http.client.HTTPConnection | None = None
 
-    def post(
-        self, path: str, body: bytes, headers: Mapping[str, str], timeout: float
-    ) -> Answer:
+    def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
         """The answer. Raises `OSError` or `http.client.HTTPException` where there is none.
 
         A server may have closed a connection that was kept open; then a new one is tried, once. So
@@ -49,9 +47,7 @@ class Connection:
             self.close()
             raise
 
-    def _post(
-        self, path: str, body: bytes, headers: Mapping[str, str], timeout: float
-    ) -> Answer:
+    def _post(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
         connection = self._open = self._open or self._connection()
         connection.timeout = timeout
         if connection.sock is not None:

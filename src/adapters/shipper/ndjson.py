@@ -29,9 +29,8 @@ class SampleLines:
             ended_at_ms = ended_at // NS_PER_MS
             if ended_at_ms != last_ms:
                 last_ms, ending = ended_at_ms, f',"ts":"{format_ms(ended_at_ms)}"}}\n'
-            if not 0 <= latency_ns <= MAX_LATENCY_NS:
-                latency_ns = max(0, min(latency_ns, MAX_LATENCY_NS))
-            lines.append(f"{beginning}{latency_ns}e-6{ending}")
+            within = latency_ns if 0 <= latency_ns <= MAX_LATENCY_NS else _nearest(latency_ns)
+            lines.append(f"{beginning}{within}e-6{ending}")
         return "".join(lines).encode()
 
 
@@ -43,3 +42,7 @@ def _beginning(key: SeriesKey) -> str:
         "status_code": key.status_code,
     }
     return f'{json.dumps(named)[:-1]},"latency_ms":'
+
+
+def _nearest(latency_ns: int) -> int:
+    return max(0, min(latency_ns, MAX_LATENCY_NS))

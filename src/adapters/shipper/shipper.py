@@ -97,9 +97,7 @@ class Shipper:
         with self._lock:
             if self._thread is not None:
                 return
-            self._thread = threading.Thread(
-                target=self._run, name="opsboard-shipper", daemon=True
-            )
+            self._thread = threading.Thread(target=self._run, name="opsboard-shipper", daemon=True)
             try:
                 self._thread.start()
             except RuntimeError:  # the interpreter is ending: `close` ships what waits
