@@ -188,7 +188,7 @@ def _date(seconds: int) -> str:
     return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
-@pytest.mark.parametrize("value", ["100", _date(1_000)])
+@pytest.mark.parametrize("value", ["100", _date(1_000)], ids=["seconds", "date"])
 def test_a_server_that_asks_for_time_gets_it(stand_in: StandIn, ship: Ship, value: str) -> None:
     address = Address.parse(stand_in.url)
     carrier = HttpCarrier(address, TOKEN, "opsboard/test")
