@@ -38,7 +38,7 @@ async def serving(port: int = 0, read_token: str | None = None) -> AsyncIterator
 
 async def _main() -> None:
     async with serving(int(sys.argv[1])) as address:
-        print(address, flush=True)
+        print(address, flush=True)  # noqa: T201
         await asyncio.Event().wait()
 
 
