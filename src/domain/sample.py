@@ -14,6 +14,7 @@ from .validation import Violation
 MAX_LATENCY_NS = 86_400_000_000_000
 MAX_AHEAD_MS = 86_400_000
 MAX_VIOLATIONS = 10
+MAX_ROUTE_LENGTH = 500
 UNMATCHED_ROUTE = "(unmatched)"
 OTHER_ROUTE = "(other)"
 OTHER_METHOD = "_OTHER"
@@ -149,23 +150,10 @@ class SampleBatch:
 
         None may have ended before `oldest_ms`, or more than a day after `now_ms`.
         """
-        latest = now_ms + MAX_AHEAD_MS
-        checks = (
-            (
-                "latency_ms",
-                (self.latency_ns < 0) | (self.latency_ns > MAX_LATENCY_NS),
-                f"must be 0 to {MAX_LATENCY_NS // NS_PER_MS} ms (a day)",
-            ),
-            (
-                "ts",
-                self.ended_at_ms < oldest_ms,
-                f"must not lie before {format_ms(oldest_ms)}",
-            ),
-            ("ts", self.ended_at_ms > latest, "must lie at most a day ahead of the server's clock"),
-        )
+        faults = sample_faults(self.latency_ns, self.ended_at_ms, now_ms, oldest_ms)
         found = [
             (row, Violation(f"/{row}/{field}", detail))
-            for field, bad, detail in checks
+            for field, bad, detail in faults
             for row in np.flatnonzero(bad)[:MAX_VIOLATIONS].tolist()
         ]
         return [violation for _, violation in sorted(found, key=lambda f: f[0])[:MAX_VIOLATIONS]]
@@ -202,6 +190,25 @@ class SampleBatch:
         return isinstance(other, SampleBatch) and self.samples() == other.samples()
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def sample_faults(
+    latency_ns: Ints, ended_at_ms: Ints, now_ms: int, oldest_ms: int = 0
+) -> Sequence[tuple[str, npt.NDArray[np.bool_], str]]:
+    """The rules of a sample's numbers: each one's field, which samples break it, and what it is."""
+    return (
+        (
+            "latency_ms",
+            (latency_ns < 0) | (latency_ns > MAX_LATENCY_NS),
+            f"must be 0 to {MAX_LATENCY_NS // NS_PER_MS} ms (a day)",
+        ),
+        ("ts", ended_at_ms < oldest_ms, f"must not lie before {format_ms(oldest_ms)}"),
+        (
+            "ts",
+            ended_at_ms > now_ms + MAX_AHEAD_MS,
+            "must lie at most a day ahead of the server's clock",
+        ),
+    )
 
 
 def _interned(labels: Iterable[Label]) -> tuple[list[Label], Ints]:
