@@ -159,20 +159,15 @@ class SampleRecorder:
         `InvalidInput` naming the first bad rows, `IdempotencyClash`, `Overloaded`,
         `StoreUnavailable`.
         """
-        violations = batch.violations(self._clock.now() // NS_PER_MS, self.oldest_ms())
+        violations = batch.violations(self._clock.now() // NS_PER_MS, self._oldest_ms())
         if violations:
             raise InvalidInput(violations)
         if len(batch):
-            numbers = self._numbers_of(batch)
-            await self.record_numbered(numbers, batch.latency_ns, batch.ended_at_ms, key)
+            await self._journal.append(Stream.SAMPLES, self._entries_of(batch), key)
         return len(batch)
 
     async def record_numbered(
-        self,
-        numbers: Ints,
-        latency_ns: Ints,
-        ended_at_ms: Ints,
-        key: IdempotencyKey | None = None,
+        self, numbers: Ints, latency_ns: Ints, ended_at_ms: Ints, key: IdempotencyKey
     ) -> None:
         """Record valid samples by the numbers that `series` gave, as `record` does."""
         entries = [
@@ -185,11 +180,28 @@ class SampleRecorder:
         ]
         await self._journal.append(Stream.SAMPLES, entries, key)
 
+    @property
     def oldest_ms(self) -> int:
+        """The earliest end that a sample may have, in ms since 1970."""
+        return self._oldest_ms()
+
+    def _oldest_ms(self) -> int:
         """The earliest end that a sample may have, in ms since 1970."""
         if self.max_behind is None:
             return 0
         return max(0, self._clock.now() - self.max_behind) // NS_PER_MS
+
+    def _entries_of(self, batch: SampleBatch) -> list[SampleBatch]:
+        """The batch in parts of at most `MAX_BATCH`, within the limit of series."""
+        numbers = self._numbers_of(batch)
+        return [
+            self._interned.batch(
+                numbers[start : start + MAX_BATCH],
+                batch.latency_ns[start : start + MAX_BATCH],
+                batch.ended_at_ms[start : start + MAX_BATCH],
+            )
+            for start in range(0, len(batch), MAX_BATCH)
+        ]
 
     def _numbers_of(self, batch: SampleBatch) -> Ints:
         """The number of each sample's series; each distinct series is looked up once."""
@@ -216,7 +228,7 @@ class SampleRecorder:
             return
         name = self._ids.new()
         # A clock that was behind all that is kept, as before its first setting, is not believed.
-        ended_at_ms = np.maximum(ended_at // NS_PER_MS, self.oldest_ms())
+        ended_at_ms = np.maximum(ended_at // NS_PER_MS, self._oldest_ms())
         batch = self._interned.batch(numbers, latency_ns, ended_at_ms)
         self._waiting += len(batch)
         self._batches.append((IdempotencyKey(name, name.encode()), batch))

@@ -68,7 +68,7 @@ class SpanRecorder:
         restart, is not recorded again. Raises `Overloaded`, `StoreUnavailable`.
         """
         now_ms = self._clock.now() // NS_PER_MS
-        found = samples_of(spans.columns, now_ms, self._samples.oldest_ms())
+        found = samples_of(spans.columns, now_ms, self._samples.oldest_ms)
         faults = spans.faults + found.faults
         await self._record_samples(spans.columns, found, key)
         await self._record_exceptions(spans.exceptions, key)

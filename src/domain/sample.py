@@ -2,51 +2,47 @@
 
 from collections.abc import Hashable, Iterable, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from .instant import NS_PER_MS, format_ms
+from .series_key import (
+    KNOWN_METHODS,
+    MAX_LATENCY_NS,
+    OTHER_METHOD,
+    OTHER_ROUTE,
+    UNMATCHED_ROUTE,
+    Endpoint,
+    SeriesKey,
+)
 from .validation import Violation
 
-MAX_LATENCY_NS = 86_400_000_000_000
+__all__ = [
+    "KNOWN_METHODS",
+    "MAX_AHEAD_MS",
+    "MAX_LATENCY_NS",
+    "MAX_VIOLATIONS",
+    "OTHER_METHOD",
+    "OTHER_ROUTE",
+    "UNMATCHED_ROUTE",
+    "Endpoint",
+    "Ints",
+    "Label",
+    "RequestSample",
+    "SampleBatch",
+    "SampleRows",
+    "SeriesKey",
+    "columns_of_rows",
+]
+
 MAX_AHEAD_MS = 86_400_000
 MAX_VIOLATIONS = 10
-MAX_ROUTE_LENGTH = 500
-UNMATCHED_ROUTE = "(unmatched)"
-OTHER_ROUTE = "(other)"
-OTHER_METHOD = "_OTHER"
-KNOWN_METHODS = frozenset(
-    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"}
-)
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Label = TypeVar("Label", bound=Hashable)
-
-
-class SeriesKey(NamedTuple):
-    """What tells one series from another; sorts as `GET /metrics` does."""
-
-    service: str
-    route: str
-    method: str
-    status_code: int
-
-    def in_unicode(self) -> "SeriesKey":
-        r"""The key with every lone surrogate, which nothing can store, written as `\udcff`."""
-        service, route, method = (
-            text.encode(errors="backslashreplace").decode() for text in self[:3]
-        )
-        return SeriesKey(service, route, method, self.status_code)
-
-
-class Endpoint(NamedTuple):
-    """A service's route: what most of a series' name is."""
-
-    service: str
-    route: str
 
 
 class RequestSample(msgspec.Struct, frozen=True, gc=False):
@@ -150,10 +146,23 @@ class SampleBatch:
 
         None may have ended before `oldest_ms`, or more than a day after `now_ms`.
         """
-        faults = sample_faults(self.latency_ns, self.ended_at_ms, now_ms, oldest_ms)
+        latest = now_ms + MAX_AHEAD_MS
+        checks = (
+            (
+                "latency_ms",
+                (self.latency_ns < 0) | (self.latency_ns > MAX_LATENCY_NS),
+                f"must be 0 to {MAX_LATENCY_NS // NS_PER_MS} ms (a day)",
+            ),
+            (
+                "ts",
+                self.ended_at_ms < oldest_ms,
+                f"must not lie before {format_ms(oldest_ms)}",
+            ),
+            ("ts", self.ended_at_ms > latest, "must lie at most a day ahead of the server's clock"),
+        )
         found = [
             (row, Violation(f"/{row}/{field}", detail))
-            for field, bad, detail in faults
+            for field, bad, detail in checks
             for row in np.flatnonzero(bad)[:MAX_VIOLATIONS].tolist()
         ]
         return [violation for _, violation in sorted(found, key=lambda f: f[0])[:MAX_VIOLATIONS]]
@@ -190,25 +199,6 @@ class SampleBatch:
         return isinstance(other, SampleBatch) and self.samples() == other.samples()
 
     __hash__ = None  # type: ignore[assignment]
-
-
-def sample_faults(
-    latency_ns: Ints, ended_at_ms: Ints, now_ms: int, oldest_ms: int = 0
-) -> Sequence[tuple[str, npt.NDArray[np.bool_], str]]:
-    """The rules of a sample's numbers: each one's field, which samples break it, and what it is."""
-    return (
-        (
-            "latency_ms",
-            (latency_ns < 0) | (latency_ns > MAX_LATENCY_NS),
-            f"must be 0 to {MAX_LATENCY_NS // NS_PER_MS} ms (a day)",
-        ),
-        ("ts", ended_at_ms < oldest_ms, f"must not lie before {format_ms(oldest_ms)}"),
-        (
-            "ts",
-            ended_at_ms > now_ms + MAX_AHEAD_MS,
-            "must lie at most a day ahead of the server's clock",
-        ),
-    )
 
 
 def _interned(labels: Iterable[Label]) -> tuple[list[Label], Ints]:

@@ -54,18 +54,20 @@ def span(
     route: str | None = "/cart/{id}",
     ms: float = 5,
     end: int = START_NS,
+    said: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Span:
-    """A server span of `GET route`, answered 200; `more` are its attributes by their old names."""
-    said = {"http.method": "GET", "http.route": route, "http.status_code": 200}
-    said |= {name.replace("__", "."): value for name, value in more.items()}
+    """A server span of `GET route`, answered 200; `said` and `more` are further attributes."""
+    old = {"http.method": "GET", "http.route": route, "http.status_code": 200}
+    given = {**old, **(said or {}), **{n.replace("__", "."): v for n, v in more.items()}}
     return Span(
-        **ids(number),
+        trace_id=ids(number)["trace_id"],
+        span_id=ids(number)["span_id"],
         name="GET",
         kind=kind,
         start_time_unix_nano=max(end - int(ms * 1e6), 0),
         end_time_unix_nano=end,
-        attributes=attributes({n: v for n, v in said.items() if v is not None}),
+        attributes=attributes({n: v for n, v in given.items() if v is not None}),
     )
 
 
