@@ -19,7 +19,7 @@ from opsboard.adapters.http.app import create_app
 from opsboard.adapters.http.otlp import export
 from opsboard.adapters.sqlite import rollups, writer
 from opsboard.adapters.sqlite import schema as schema_
-from opsboard.application import health, query_events, query_series, record
+from opsboard.application import health, query_deploys, query_events, query_series, record
 from opsboard.domain import event, histogram, words
 from opsboard.domain.retention import DEFAULT_RETENTION
 from opsboard.entrypoints import cli, protocol
@@ -147,6 +147,7 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"| body of `POST /v1/traces` | {export.MAX_BODY_BYTES:,} bytes" in said
     assert f"| `q` | {words.MAX_QUERY_LENGTH} " in said
     assert f"| `limit` | {query_events.MAX_PAGE} |" in said
+    assert f"| `limit` of `GET /deploys` | {query_deploys.MAX_DEPLOYS} |" in said
     limits = protocol.Limits()
     assert f"| connections | {limits.answered:,} |" in said
     assert f"Above {limits.answered:,} connections" in said
