@@ -3,12 +3,18 @@
 import asyncio
 import resource
 from http import HTTPStatus
+from typing import Any, cast
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from ..adapters.http.middleware import ASGIApp, Receive, Scope, Send
 from ..adapters.http.problems import refusal
+from .one_write import OneWrite
 
 MAX_CONNECTIONS = 4_096
 MAX_FILES = 16_384
@@ -99,6 +105,9 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_headers_complete()
         finally:
             self.app = app
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, cast(Any, OneWrite(app, cycle)))
 
     def on_message_complete(self) -> None:
         """What comes next is the head of another request."""

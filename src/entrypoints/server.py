@@ -28,6 +28,8 @@ SETTLE_SECONDS = 30.0
 FORCED_SETTLE_SECONDS = 5.0
 POLL_SECONDS = 0.05
 BACKLOG = 2_048
+GARBAGE_THRESHOLD = 20_000
+"""Containers made before the young ones are searched for cycles, of which requests make none."""
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ class GracefulServer(uvicorn.Server):
         # What was made by now stays: searching it for garbage stops every request for 30-50 ms.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
         self.announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

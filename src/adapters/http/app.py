@@ -9,7 +9,8 @@ from litestar import Litestar
 from ...application.board import Opsboard
 from ...application.errors import StoreUnusable
 from .auth import Tokens
-from .event_routes import event_routes
+from .direct_routes import DirectRoutes
+from .event_routes import RecordEvent, event_routes
 from .health_routes import health_routes
 from .metrics_routes import metrics_routes
 from .middleware import ASGIApp, LatencyMiddleware
@@ -35,6 +36,7 @@ def create_app(
     A store that can not be opened ends the start; `on_unusable` is told why.
     """
     tokens = Tokens(api_token, read_token)
+    record_event = RecordEvent(board, tokens)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -51,7 +53,7 @@ def create_app(
             *health_routes(board),
             *metrics_routes(board, tokens),
             *series_routes(board, tokens),
-            *event_routes(board, tokens),
+            *event_routes(board, tokens, record_event),
         ],
         lifespan=[lifespan],
         exception_handlers={Exception: problem_response},
@@ -59,4 +61,5 @@ def create_app(
         logging_config=None,
         debug=False,
     )
-    return LatencyMiddleware(SecurityHeaders(cast(ASGIApp, app)), service=SERVICE, to=board)
+    routed = DirectRoutes(cast(ASGIApp, app), {("POST", "/events"): record_event})
+    return LatencyMiddleware(SecurityHeaders(routed), service=SERVICE, to=board)
