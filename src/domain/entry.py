@@ -15,7 +15,7 @@ GENESIS = bytes(32)
 Entry: TypeAlias = OperationalEvent | SampleBatch
 Upcaster: TypeAlias = Callable[[Any], Any]
 Place: TypeAlias = "tuple[Stream, int, int, str, int, str | None, bytes | None]"
-"""Stream, number, time, kind, version, key, fingerprint: what the hash covers beside the payload."""
+"""Stream, number, time, kind, version, key, fingerprint: what the hash covers beside payloads."""
 
 
 class Stream(StrEnum):
