@@ -1,8 +1,8 @@
 """The journal as tables, one for each stream."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import cache, partial
 from typing import Any
 
 from ...application.errors import BrokenChain, IdempotencyClash
@@ -24,6 +24,8 @@ from .writer import GroupCommit, Writer
 
 PAGE = 256
 PAGE_OF = {Stream.SAMPLES: 64}
+MAX_ROWS = 256
+"""In one statement; SQLite takes 32,766 parameters, and a row has 8."""
 
 _COLUMNS = "number, recorded_at, kind, version, payload, hash, key, fingerprint"
 
@@ -192,14 +194,33 @@ class _Tail:
     def _write(self) -> None:
         if not self._added:
             return
-        self._connection.executemany(
-            f"INSERT INTO {self._stream}_entry({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            map(_row, self._added),
-        )
+        for part in _powers_of_two(self._added):
+            self._connection.execute(
+                _insertion(self._stream, len(part)),
+                [value for each in part for value in _row(each)],
+            )
         self._connection.execute(
             "UPDATE head SET number = ?, hash = ?, recorded_at = ? WHERE stream = ?",
             (self.head.number, self.head.hash, self.head.recorded_at, self._stream),
         )
+
+
+def _powers_of_two(entries: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:
+    """The entries in few parts, of sizes that there are few of.
+
+    A statement for each entry gives up the interpreter's lock for each, and has to wait for it.
+    """
+    start = 0
+    while left := len(entries) - start:
+        size = min(MAX_ROWS, 1 << (left.bit_length() - 1))
+        yield entries[start : start + size]
+        start += size
+
+
+@cache
+def _insertion(stream: Stream, rows: int) -> str:
+    values = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * rows)
+    return f"INSERT INTO {stream}_entry({_COLUMNS}) VALUES {values}"
 
 
 def _row(r: Recorded) -> tuple[Any, ...]:
