@@ -1,5 +1,6 @@
 """An answer in one piece is one write: uvicorn makes two system calls of it, head and body."""
 
+import asyncio
 from collections.abc import Awaitable, Generator
 from functools import lru_cache
 from typing import Any
@@ -19,16 +20,42 @@ KNOWN_LINES = 1_024
 Header = tuple[bytes, bytes]
 
 
+class Outbox:
+    """Answers that are made in one turn of the event loop, and sent together at its end.
+
+    One commit lets many requests go on at once. Sent one by one, between the making of the others,
+    each answer wakes its reader by itself, which costs 12 us.
+    """
+
+    def __init__(self) -> None:
+        """Nothing waits."""
+        self._waiting: list[tuple[asyncio.Transport, bytes]] = []
+
+    def send(self, transport: asyncio.Transport, answer: bytes) -> None:
+        """Send it with the others, or before that by `flush`."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._waiting.append((transport, answer))
+
+    def flush(self) -> None:
+        """Send what waits now: whoever closes a connection, or writes past this, has to."""
+        waiting, self._waiting = self._waiting, []
+        for transport, answer in waiting:
+            if not transport.is_closing():
+                transport.write(answer)
+
+
 class OneWrite:
     """An app whose answers go out in one write where they can; all else goes uvicorn's own way.
 
     The head of an answer that tells its length waits for the body's first part, as ASGI allows.
     """
 
-    def __init__(self, app: ASGIApp, cycle: RequestResponseCycle) -> None:
-        """Serve the one request of `cycle` with `app`."""
+    def __init__(self, app: ASGIApp, cycle: RequestResponseCycle, outbox: Outbox) -> None:
+        """Serve the one request of `cycle` with `app`; its answer goes into `outbox`."""
         self._app = app
         self._cycle = cycle
+        self._outbox = outbox
         self._head: Message | None = None
         self._send: Send
 
@@ -56,7 +83,7 @@ class OneWrite:
         await self._send(message)
 
     def _write(self, head: Message, message: Message) -> bool:
-        """Write all of an answer, if that can be done at once; whether it was."""
+        """Send all of an answer, if that can be done at once; whether it was."""
         cycle, body, status = self._cycle, message.get("body", b""), head["status"]
         if not cycle.keep_alive or cycle.disconnected or cycle.flow.write_paused:
             return False
@@ -72,7 +99,8 @@ class OneWrite:
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.expected_content_length = 0
-        cycle.transport.write(b"".join([STATUS_LINE[status], *defaults, *lines, b"\r\n", body]))
+        answer = b"".join([STATUS_LINE[status], *defaults, *lines, b"\r\n", body])
+        self._outbox.send(cycle.transport, answer)
         cycle.message_event.set()
         cycle.on_response()
         return True

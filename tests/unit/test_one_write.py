@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from opsboard.adapters.http.middleware import ASGIApp, Message, Receive, Scope, Send
-from opsboard.entrypoints.one_write import OneWrite
+from opsboard.entrypoints.one_write import OneWrite, Outbox
 
 LENGTH_2 = [(b"content-length", b"2")]
 
@@ -14,8 +14,10 @@ class Connection:
 
     def __init__(self, method: str = "POST", *, keep_alive: bool = True) -> None:
         self.written: list[bytes] = []
+        self.closing = False
         self.handed_on: list[Message] = []
         self.responses = 0
+        self.outbox = Outbox()
         self.cycle: Any = SimpleNamespace(
             scope={"method": method},
             keep_alive=keep_alive,
@@ -25,7 +27,7 @@ class Connection:
             response_started=False,
             response_complete=False,
             waiting_for_100_continue=True,
-            transport=SimpleNamespace(write=self.written.append),
+            transport=SimpleNamespace(write=self.written.append, is_closing=lambda: self.closing),
             message_event=asyncio.Event(),
             on_response=self._count,
         )
@@ -47,7 +49,7 @@ class Connection:
         async def receive() -> Message:
             raise AssertionError("nobody reads")
 
-        await OneWrite(app, self.cycle)({}, receive, send)
+        await OneWrite(app, self.cycle, self.outbox)({}, receive, send)
 
 
 def head(headers: list[tuple[bytes, bytes]], status: int = 200) -> Message:
@@ -61,6 +63,8 @@ def body(data: bytes, **more: bool) -> Message:
 async def test_an_answer_in_one_piece_is_one_write() -> None:
     connection = Connection()
     await connection.answer(head([(b"X-A", b"b"), *LENGTH_2]), body(b"ok"))
+    assert connection.written == []
+    await asyncio.sleep(0)
     assert connection.written == [
         b"HTTP/1.1 200 OK\r\ndate: today\r\nx-a: b\r\ncontent-length: 2\r\n\r\nok"
     ]
@@ -115,4 +119,23 @@ async def test_a_reader_that_stopped_is_uvicorns_to_wait_for() -> None:
     connection = Connection()
     connection.cycle.flow.write_paused = True
     await connection.answer(head(LENGTH_2), body(b"ok"))
+    assert connection.written == []
+
+
+async def test_answers_of_one_turn_are_sent_together_and_in_order() -> None:
+    outbox, connection = Outbox(), Connection()
+    outbox.send(connection.cycle.transport, b"1")
+    outbox.send(connection.cycle.transport, b"2")
+    outbox.flush()
+    assert connection.written == [b"1", b"2"]
+    outbox.send(connection.cycle.transport, b"3")
+    await asyncio.sleep(0)
+    assert connection.written == [b"1", b"2", b"3"]
+
+
+async def test_a_connection_that_closes_is_written_to_no_more() -> None:
+    outbox, connection = Outbox(), Connection()
+    outbox.send(connection.cycle.transport, b"1")
+    connection.closing = True
+    await asyncio.sleep(0)
     assert connection.written == []
