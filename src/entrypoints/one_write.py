@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Generator
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from uvicorn.protocols.http.httptools_impl import (
     HEADER_RE,
@@ -15,9 +15,11 @@ from uvicorn.protocols.http.httptools_impl import (
 from ..adapters.http.middleware import ASGIApp, Message, Receive, Scope, Send
 
 BODILESS = frozenset({204, 304})
-KNOWN_LINES = 1_024
+KNOWN_FIELDS = 512
 
-Header = tuple[bytes, bytes]
+Header: TypeAlias = tuple[bytes, bytes]
+
+_OF_THE_CONNECTION = frozenset({b"content-length", b"connection", b"transfer-encoding"})
 
 
 class Outbox:
@@ -69,12 +71,15 @@ class OneWrite:
     def _take(self, message: Message) -> Awaitable[None]:
         head = self._head
         if head is None:
-            if message["type"] != "http.response.start" or not _has_length(message):
+            if message["type"] != "http.response.start":
+                return self._send(message)
+            self._fields = _fields(tuple(message.get("headers", ())))
+            if self._fields.length is None:
                 return self._send(message)
             self._head = message
             return _DONE
         self._head = None
-        if message.get("more_body") or not self._write(head, message):
+        if message.get("more_body") or not self._write(head["status"], message.get("body", b"")):
             return self._send_both(head, message)
         return _DONE
 
@@ -82,42 +87,46 @@ class OneWrite:
         await self._send(head)
         await self._send(message)
 
-    def _write(self, head: Message, message: Message) -> bool:
+    def _write(self, status: int, body: bytes) -> bool:
         """Send all of an answer, if that can be done at once; whether it was."""
-        cycle, body, status = self._cycle, message.get("body", b""), head["status"]
-        if not cycle.keep_alive or cycle.disconnected or cycle.flow.write_paused:
+        cycle, fields = self._cycle, self._fields
+        if not fields.is_plain or fields.length != len(body) or not cycle.keep_alive:
+            return False
+        if cycle.disconnected or cycle.flow.write_paused:
             return False
         if cycle.scope["method"] == "HEAD" or status in BODILESS:
             return False
-        headers = head["headers"]
-        if (b"content-length", b"%d" % len(body)) not in headers:
-            return False
-        lines = [_line(name, value) for name, value in headers]
-        if b"" in lines:
-            return False
-        defaults = [_line(name, value) for name, value in cycle.default_headers]
+        defaults = _fields(tuple(cycle.default_headers))
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.expected_content_length = 0
-        answer = b"".join([STATUS_LINE[status], *defaults, *lines, b"\r\n", body])
+        answer = b"".join((STATUS_LINE[status], defaults.lines, fields.lines, b"\r\n", body))
         self._outbox.send(cycle.transport, answer)
         cycle.message_event.set()
         cycle.on_response()
         return True
 
 
-def _has_length(head: Message) -> bool:
-    return any(name == b"content-length" for name, _ in head.get("headers", ()))
+class _Fields(NamedTuple):
+    """Headers as they are sent; not plain where uvicorn has to look at them."""
+
+    lines: bytes
+    length: int | None
+    is_plain: bool
 
 
-@lru_cache(maxsize=KNOWN_LINES)
-def _line(name: bytes, value: bytes) -> bytes:
-    """A header as it is sent; nothing for one that uvicorn has to look at."""
-    if HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
-        return b""
-    if name.lower() in {b"connection", b"transfer-encoding"}:
-        return b""
-    return b"%b: %b\r\n" % (name.lower(), value)
+@lru_cache(maxsize=KNOWN_FIELDS)
+def _fields(headers: tuple[Header, ...]) -> _Fields:
+    lines, lengths, is_plain = [], [], True
+    for name, value in headers:
+        lower = name.lower()
+        if lower == b"content-length" and value.isdigit():
+            lengths.append(int(value))
+        elif lower in _OF_THE_CONNECTION or HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
+            is_plain = False
+        lines.append(b"%b: %b\r\n" % (lower, value))
+    length = lengths[0] if lengths else None
+    return _Fields(b"".join(lines), length, is_plain and len(lengths) == 1)
 
 
 class _Done:
