@@ -1,7 +1,7 @@
 """The journal as tables, one for each stream."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -24,8 +24,8 @@ from .writer import GroupCommit, Writer
 
 PAGE = 256
 PAGE_OF = {Stream.SAMPLES: 64}
-MAX_ROWS = 256
-"""In one statement; SQLite takes 32,766 parameters, and a row has 8."""
+MAX_ROWS = 64
+"""In one statement; there is one for each number of rows."""
 
 _COLUMNS = "number, recorded_at, kind, version, payload, hash, key, fingerprint"
 
@@ -194,7 +194,9 @@ class _Tail:
     def _write(self) -> None:
         if not self._added:
             return
-        for part in _powers_of_two(self._added):
+        # Each statement gives up the interpreter's lock and waits for it, so there are few.
+        for start in range(0, len(self._added), MAX_ROWS):
+            part = self._added[start : start + MAX_ROWS]
             self._connection.execute(
                 _insertion(self._stream, len(part)),
                 [value for each in part for value in _row(each)],
@@ -203,18 +205,6 @@ class _Tail:
             "UPDATE head SET number = ?, hash = ?, recorded_at = ? WHERE stream = ?",
             (self.head.number, self.head.hash, self.head.recorded_at, self._stream),
         )
-
-
-def _powers_of_two(entries: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:
-    """The entries in few parts, of sizes that there are few of.
-
-    A statement for each entry gives up the interpreter's lock for each, and has to wait for it.
-    """
-    start = 0
-    while left := len(entries) - start:
-        size = min(MAX_ROWS, 1 << (left.bit_length() - 1))
-        yield entries[start : start + size]
-        start += size
 
 
 @cache
