@@ -91,7 +91,7 @@ def record(
     severity: int = 9,
     text: str = "",
     time: int = START_NS,
-    **said: Any,
+    said: Mapping[str, Any] | None = None,
 ) -> LogRecord:
     """A log record; `said` are its attributes."""
     return LogRecord(
@@ -99,7 +99,7 @@ def record(
         severity_number=severity,  # type: ignore[arg-type]
         severity_text=text,
         time_unix_nano=time,
-        attributes=attributes(said),
+        attributes=attributes(said or {}),
     )
 
 

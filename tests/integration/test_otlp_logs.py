@@ -61,7 +61,9 @@ async def sender(request: pytest.FixtureRequest, board: Opsboard) -> AsyncIterat
 
 
 async def test_log_records_become_events(sender: Sender) -> None:
-    spoken = record("card refused", severity=17, text="ERROR", cart=7, tags=["a", {"b": 1.5}])
+    spoken = record(
+        "card refused", severity=17, text="ERROR", said={"cart": 7, "tags": ["a", {"b": 1.5}]}
+    )
     spoken.trace_id, spoken.span_id = ids(1).values()
     resource = {"service.version": "1.4", "deployment.environment.name": "prod"}
     request = logs(spoken, record({"ok": True}), scope="shop.pay", resource=resource)
@@ -133,7 +135,7 @@ async def test_a_request_resent_to_a_restarted_server_counts_once(
 
 async def test_an_exception_on_a_record_keeps_its_attributes(sender: Sender) -> None:
     exception = {"exception.type": "KeyError", "exception.message": "'size'"}
-    await sender.send(logs(record("it failed", severity=17, **exception)))
+    await sender.send(logs(record("it failed", severity=17, said=exception)))
     (event,) = await sender.events()
     assert event["type"] == "EXCEPTION"
     assert exception.items() <= event["meta"].items()
@@ -151,7 +153,7 @@ async def test_a_resource_that_names_no_service_right_rejects_all_it_has(sender:
 @pytest.mark.parametrize("sender", [PROTOBUF], indirect=True)
 @pytest.mark.parametrize("spoilt", ["WRONG body", "WRONG value", "WRONG level"])
 async def test_invalid_utf8_rejects_its_record_alone(sender: Sender, spoilt: str) -> None:
-    bad = {"WRONG body": record("WRONG"), "WRONG value": record(name="WRONG")}
+    bad = {"WRONG body": record("WRONG"), "WRONG value": record(said={"name": "WRONG"})}
     body = logs(bad.get(spoilt, record(text="WRONG")), record("good")).SerializeToString()
     count, said = await sender.send(body.replace(b"WRONG", b"WR\xff\xffG"))
     assert count == 1

@@ -51,7 +51,7 @@ def test_levels_are_those_of_severity_numbers(numbers: range, level: str) -> Non
         ("error3", "ERROR"),
         ("err", "ERROR"),
         ("CRITICAL", "FATAL"),
-        ("ı", "INFO"),
+        ("\u0131nfo", "INFO"),
     ],
 )
 @pytest.mark.parametrize("number", [0, -1])
