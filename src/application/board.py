@@ -14,15 +14,20 @@ from ..domain.retention import Retention
 from ..domain.sample import RequestSample, SampleBatch, SeriesKey
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
 from .errors import OpsboardError
+from .event_feed import EventFeed
 from .health import HealthChecks
+from .intake import Intake
 from .ports import Clock, Ids, Store
 from .project_events import EventProjection
 from .project_samples import SampleProjection
 from .query_catalogue import CatalogueQueries
+from .query_deploys import DeployQueries
 from .query_events import EventQueries
 from .query_metrics import MetricsQueries
 from .query_series import SeriesQueries
 from .record import EventRecorder, SampleRecorder
+from .record_logs import LogRecorder
+from .record_spans import SpanRecorder
 from .retain import Retainer
 
 RETRY_SECONDS = 1.0
@@ -57,12 +62,16 @@ class Opsboard:
         self.series_limit = SeriesLimit(max_series, self._say_series_exceeded)
         self.recorder = EventRecorder(store.journal, clock)
         self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
+        self.intake = Intake()
+        self.spans = SpanRecorder(self.samples, self.recorder, clock, self.intake)
+        self.logs = LogRecorder(self.recorder, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
         self.projections: dict[str, SampleProjection | EventProjection] = {
             "rollups": self.rollups,
             "event_index": EventProjection(store.journal, store.event_index),
         }
         self.event_queries = EventQueries(store.event_index)
+        self.event_feed = EventFeed(store.journal)
         self.metrics_queries = MetricsQueries(
             store.journal, self.samples, self.rollups, store.rollups, clock
         )
@@ -70,7 +79,15 @@ class Opsboard:
             self.metrics_queries, store.journal, store.rollups, clock
         )
         self.catalogue = CatalogueQueries(self.metrics_queries)
-        self.health = HealthChecks(store, self.projections, self.samples, self.series_limit, clock)
+        self.deploys = DeployQueries(self.event_queries, self.metrics_queries, clock)
+        self.health = HealthChecks(
+            store,
+            self.projections,
+            samples=self.samples,
+            series_limit=self.series_limit,
+            intake=self.intake,
+            clock=clock,
+        )
         self.retainer = Retainer(store, self.rollups, retention, clock)
         self._said: set[asyncio.Task[RecordedEvent]] = set()
 
