@@ -23,6 +23,7 @@ from .query_events import EventQueries
 from .query_metrics import MetricsQueries
 from .query_series import SeriesQueries
 from .record import EventRecorder, SampleRecorder
+from .record_histograms import HistogramRecorder
 from .retain import Retainer
 
 RETRY_SECONDS = 1.0
@@ -58,6 +59,9 @@ class Opsboard:
         self.recorder = EventRecorder(store.journal, clock)
         self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
+        self.histograms = HistogramRecorder(
+            store.journal, self.samples, self.rollups, self.series_limit, clock
+        )
         self.projections: dict[str, SampleProjection | EventProjection] = {
             "rollups": self.rollups,
             "event_index": EventProjection(store.journal, store.event_index),

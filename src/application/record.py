@@ -145,14 +145,14 @@ class SampleRecorder:
         `InvalidInput` naming the first bad rows, `IdempotencyClash`, `Overloaded`,
         `StoreUnavailable`.
         """
-        violations = batch.violations(self._clock.now() // NS_PER_MS, self._oldest_ms())
+        violations = batch.violations(self._clock.now() // NS_PER_MS, self.oldest_ms())
         if violations:
             raise InvalidInput(violations)
         if len(batch):
             await self._journal.append(Stream.SAMPLES, self._entries_of(batch), key)
         return len(batch)
 
-    def _oldest_ms(self) -> int:
+    def oldest_ms(self) -> int:
         """The earliest end that a sample may have, in ms since 1970."""
         if self.max_behind is None:
             return 0
@@ -195,7 +195,7 @@ class SampleRecorder:
             return
         name = self._ids.new()
         # A clock that was behind all that is kept, as before its first setting, is not believed.
-        ended_at_ms = np.maximum(ended_at // NS_PER_MS, self._oldest_ms())
+        ended_at_ms = np.maximum(ended_at // NS_PER_MS, self.oldest_ms())
         batch = self._interned.batch(numbers, latency_ns, ended_at_ms)
         self._waiting += len(batch)
         self._batches.append((IdempotencyKey(name, name.encode()), batch))
