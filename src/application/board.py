@@ -14,16 +14,20 @@ from ..domain.retention import Retention
 from ..domain.sample import RequestSample, SampleBatch, SeriesKey
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
 from .errors import OpsboardError
+from .event_feed import EventFeed
 from .health import HealthChecks
+from .intake import Intake
 from .ports import Clock, Ids, Store
 from .project_events import EventProjection
 from .project_samples import SampleProjection
 from .query_catalogue import CatalogueQueries
+from .query_deploys import DeployQueries
 from .query_events import EventQueries
 from .query_metrics import MetricsQueries
 from .query_series import SeriesQueries
 from .record import EventRecorder, SampleRecorder
 from .record_histograms import HistogramRecorder
+from .record_spans import SpanRecorder
 from .retain import Retainer
 
 RETRY_SECONDS = 1.0
@@ -58,6 +62,8 @@ class Opsboard:
         self.series_limit = SeriesLimit(max_series, self._say_series_exceeded)
         self.recorder = EventRecorder(store.journal, clock)
         self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
+        self.intake = Intake()
+        self.spans = SpanRecorder(self.samples, self.recorder, clock, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
         self.histograms = HistogramRecorder(
             store.journal, self.samples, self.rollups, self.series_limit, clock
@@ -67,6 +73,7 @@ class Opsboard:
             "event_index": EventProjection(store.journal, store.event_index),
         }
         self.event_queries = EventQueries(store.event_index)
+        self.event_feed = EventFeed(store.journal)
         self.metrics_queries = MetricsQueries(
             store.journal, self.samples, self.rollups, store.rollups, clock
         )
@@ -74,7 +81,15 @@ class Opsboard:
             self.metrics_queries, store.journal, store.rollups, clock
         )
         self.catalogue = CatalogueQueries(self.metrics_queries)
-        self.health = HealthChecks(store, self.projections, self.samples, self.series_limit, clock)
+        self.deploys = DeployQueries(self.event_queries, self.metrics_queries, clock)
+        self.health = HealthChecks(
+            store,
+            self.projections,
+            samples=self.samples,
+            series_limit=self.series_limit,
+            intake=self.intake,
+            clock=clock,
+        )
         self.retainer = Retainer(store, self.rollups, retention, clock)
         self._said: set[asyncio.Task[RecordedEvent]] = set()
 

@@ -66,7 +66,7 @@ class HistogramRecorder:
         async with self._recording:
             await self._samples.flush()
             await self._projection.catch_up()
-            draft = _Draft(self._projection, self._clock.now(), self._samples.oldest_ms())
+            draft = _Draft(self._projection, self._clock.now(), self._samples.oldest_ms)
             for each in sent:
                 draft.add(each)
             entries = list(self._entries(draft))

@@ -14,11 +14,12 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from opsboard.adapters import histogram_segment, rollup_blob, segment
 from opsboard.adapters.encoding import CODEC
-from opsboard.adapters.http import body, event_routes
+from opsboard.adapters.http import body, event_broadcast, event_routes, event_stream
 from opsboard.adapters.http.app import create_app
+from opsboard.adapters.http.otlp import export
 from opsboard.adapters.sqlite import rollups, writer
 from opsboard.adapters.sqlite import schema as schema_
-from opsboard.application import health, query_events, query_series, record
+from opsboard.application import health, query_deploys, query_events, query_series, record
 from opsboard.domain import event, histogram, words
 from opsboard.domain.retention import DEFAULT_RETENTION
 from opsboard.entrypoints import cli, protocol
@@ -98,10 +99,15 @@ def test_every_route_and_parameter_is_documented(schema: Any) -> None:
         said = section(page, f"{method} {path}")
         for parameter in operation.get("parameters", ()):
             assert f"`{parameter['name']}`" in said
-        if "requestBody" in operation:
-            fields = schema["components"]["schemas"]["EventDraft"]["properties"]
-            for field in fields:
-                assert f"| `{field}` |" in said
+        for field in fields_of_body(schema, operation):
+            assert f"| `{field}` |" in said
+
+
+def fields_of_body(schema: Any, operation: Any) -> Iterator[str]:
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        name = media["schema"].get("$ref", "").rpartition("/")[2]
+        if name:
+            yield from schema["components"]["schemas"][name]["properties"]
 
 
 def test_documented_parameters_exist(schema: Any) -> None:
@@ -110,7 +116,8 @@ def test_documented_parameters_exist(schema: Any) -> None:
             said = section(REFERENCE / "http.md", f"GET {path}")
             _, _, table = said.partition("| parameter | meaning |\n")
             documented = re.findall(r"^\| `(\w+)`", table.partition("\n\n")[0], re.MULTILINE)
-            assert documented == [p["name"] for p in operation.get("parameters", ())], path
+            parameters = operation.get("parameters", ())
+            assert documented == [p["name"] for p in parameters if p["in"] != "header"], path
 
 
 @pytest.mark.parametrize("name", opsboard.__all__)
@@ -137,8 +144,10 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"{event_routes.MAX_BODY_BYTES:,} bytes, within {body.BODY_DEADLINE_SECONDS:.0f}" in said
     assert f"{event.MAX_META_BYTES:,} bytes encoded, {event.MAX_META_DEPTH} levels" in said
     assert f"{event.MAX_MESSAGE_LENGTH:,} and {event.MAX_SERVICE_LENGTH} characters" in said
+    assert f"| body of `POST /v1/traces` | {export.MAX_BODY_BYTES:,} bytes" in said
     assert f"| `q` | {words.MAX_QUERY_LENGTH} " in said
     assert f"| `limit` | {query_events.MAX_PAGE} |" in said
+    assert f"| `limit` of `GET /deploys` | {query_deploys.MAX_DEPLOYS} |" in said
     limits = protocol.Limits()
     assert f"| connections | {limits.answered:,} |" in said
     assert f"Above {limits.answered:,} connections" in said
@@ -146,8 +155,13 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"headers | {limits.head_bytes:,} bytes, within {limits.head_seconds:.0f} sec" in said
     assert f"| {query_series.MAX_POINTS:,} in time, and {query_series.MAX_VALUES:,} over" in said
     assert f"| {writer.MAX_WAITING:,}; above" in said
+    assert f"| open event streams | {event_broadcast.MAX_STREAMS}; above" in said
+    assert f"takes nothing of an answer | {limits.stalled_seconds:.0f} seconds" in said
     assert f"| {record.MAX_WAITING_SAMPLES:,}; above" in said
     page = (REFERENCE / "http.md").read_text()
+    assert f"every {event_broadcast.HEARTBEAT_SECONDS:.0f} seconds" in page
+    assert f"asks for {event_stream.RECONNECT_MS // 1000} seconds" in page
+    assert f"over {event_broadcast.MAX_LAG:,} events" in page
     assert f"one that gives at most {query_series.DEFAULT_POINTS} points" in page
     assert f"within {100 * histogram.MAX_ERROR:.1f} % of the exact" in page
     assert f"at most {health.MAX_LAG_ENTRIES:,} entries behind" in page

@@ -1,4 +1,4 @@
-"""What a browser sees: the page at `/`, and the API document with its offline viewer."""
+"""What a browser sees: the dashboard at `/`, a page without scripts, and the API document."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +11,9 @@ from litestar.handlers import HTTPRouteHandler
 
 from ...application.board import Opsboard
 from .auth import Tokens
+from .dashboard_routes import dashboard_routes
 from .event_bodies import EventBody
 from .headers import by_name
-from .health_routes import OK
-from .negotiation import preferred
 from .openapi import operations
 from .problems import Unauthorized
 from .security_headers import PAGE_CSP
@@ -25,7 +24,7 @@ _FOLDER = Path(__file__).parent / "pages"
 
 
 def page_routes(board: Opsboard, tokens: Tokens, version: str) -> Sequence[HTTPRouteHandler]:
-    """`/`, `/docs`, `/openapi.json` and the style sheet."""
+    """`/` and the dashboard's files, `/plain`, `/docs`, `/openapi.json` and the style sheet."""
     templates = Environment(
         loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined
     )
@@ -36,19 +35,16 @@ def page_routes(board: Opsboard, tokens: Tokens, version: str) -> Sequence[HTTPR
         headers = {"Content-Security-Policy": PAGE_CSP}
         return Response(html, media_type=MediaType.HTML, headers=headers)
 
-    @route("/", http_method=["GET", "HEAD"], tags=["health"])
-    async def index(request: Request[Any, Any, Any]) -> Response[Any]:
-        """`{"ok": true}`; for a browser, the page."""
-        accept = ",".join(request.headers.getall("accept", []))
-        if preferred(accept, ["application/json", "text/html"]) != "text/html":
-            return Response(OK, headers={"Vary": "Accept"})
+    async def plain_page(request: Request[Any, Any, Any]) -> Response[str]:
         _ask_in_the_browser(tokens, request)
         snapshot = await board.metrics()
         newest = await board.event_queries.search(limit=EVENTS_SHOWN)
         events = [EventBody.of(event) for event in newest.events]
-        answer = page("index.html", snapshot=snapshot, events=events, tokens=tokens)
-        answer.headers["Vary"] = "Accept"
-        return answer
+        return page("index.html", snapshot=snapshot, events=events, tokens=tokens)
+
+    @route("/plain", http_method=["GET", "HEAD"], include_in_schema=False)
+    async def plain(request: Request[Any, Any, Any]) -> Response[str]:
+        return await plain_page(request)
 
     @route(
         "/openapi.json",
@@ -70,7 +66,7 @@ def page_routes(board: Opsboard, tokens: Tokens, version: str) -> Sequence[HTTPR
     async def style_sheet() -> Response[str]:
         return Response(css, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
-    return [index, openapi_document, viewer, style_sheet]
+    return [*dashboard_routes(plain_page), plain, openapi_document, viewer, style_sheet]
 
 
 def _ask_in_the_browser(tokens: Tokens, request: Request[Any, Any, Any]) -> None:
