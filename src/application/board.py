@@ -27,6 +27,7 @@ from .query_metrics import MetricsQueries
 from .query_series import SeriesQueries
 from .record import EventRecorder, SampleRecorder
 from .record_histograms import HistogramRecorder
+from .record_logs import LogRecorder
 from .record_spans import SpanRecorder
 from .retain import Retainer
 
@@ -64,6 +65,7 @@ class Opsboard:
         self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
         self.intake = Intake()
         self.spans = SpanRecorder(self.samples, self.recorder, clock, self.intake)
+        self.logs = LogRecorder(self.recorder, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
         self.histograms = HistogramRecorder(
             store.journal, self.samples, self.rollups, self.series_limit, clock
