@@ -16,6 +16,7 @@ from .health_routes import health_routes
 from .metrics_routes import metrics_routes
 from .middleware import ASGIApp, LatencyMiddleware
 from .openapi import openapi_config
+from .otlp.routes import otlp_routes
 from .page_routes import page_routes
 from .problems import problem_response
 from .security_headers import SecurityHeaders
@@ -62,6 +63,7 @@ def create_app(
             *metrics_routes(board, tokens),
             *series_routes(board, tokens),
             *event_routes(board, tokens),
+            *otlp_routes(board, tokens),
             *stream_routes(broadcast, tokens),
             *deploy_routes(board, tokens),
             *session_routes(tokens, sessions),
