@@ -81,7 +81,7 @@ def running(app: str, environment: dict[str, str]) -> Iterator[str]:
     """An app in a process of its own, at an address; it ends as a supervisor ends it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         command = [
-            BIN / "uvicorn",
+            str(BIN / "uvicorn"),
             "--fd",
             str(listener.fileno()),
             f"tests.integration.clients.{app}",
