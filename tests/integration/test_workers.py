@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -53,7 +54,7 @@ def running(command: list[str], port: int, to: str) -> Iterator[subprocess.Popen
             process.kill()
 
 
-async def until(holds: Callable[[], bool]) -> None:
+async def until(holds: Callable[[], object]) -> None:
     deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
@@ -140,7 +141,10 @@ async def test_gunicorn_workers_write_one_file(tmp_path: Path, flags: tuple[str,
 async def test_gunicorn_workers_ship_to_one_server(tmp_path: Path) -> None:
     store, port = f"sqlite:///{tmp_path / 'ops.db'}", free_port()
     load = Load(port)
-    with serving(store) as server, running(gunicorn(port, "--preload"), port, server.url) as workers:
+    with (
+        serving(store) as server,
+        running(gunicorn(port, "--preload"), port, server.url) as workers,
+    ):
         await load.until_up()
         await load.run(REQUESTS)
         workers.send_signal(signal.SIGTERM)
@@ -151,7 +155,7 @@ async def test_gunicorn_workers_ship_to_one_server(tmp_path: Path) -> None:
 
 def counted(server: Server) -> Counter[Row]:
     rows = server.client.get("/metrics?service=shop").json()["requests"]
-    return Counter({(row["route"], row["method"], row["status_code"]): row["count"] for row in rows})
+    return Counter({(r["route"], r["method"], r["status_code"]): r["count"] for r in rows})
 
 
 async def test_a_server_that_was_killed_for_a_while_counts_every_request_once(
@@ -167,7 +171,7 @@ async def test_a_server_that_was_killed_for_a_while_counts_every_request_once(
         await load.run(300)
         for _ in range(2):
             loading = asyncio.create_task(load.run(600))
-            await until(lambda: counted(server) != {})
+            await until(partial(counted, server))
             server.process.kill()
             server.process.wait()
             await loading
