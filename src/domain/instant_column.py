@@ -19,9 +19,8 @@ _WEIGHTS = (600_000, 60_000, 10_000, 1_000, 100, 10, 1)
 def parse_instants(texts: Sequence[str], field: str) -> Ints:
     """What `parse_instant` gives for each text, in ms since 1970, cut to whole ones.
 
-    Times in UTC of one precision, which those of one sender mostly are, cost some 50 ns each, others
-    about two microseconds. Raises `InvalidInput` naming `field` for one that `parse_instant`
-    refuses.
+    Times in UTC of one precision, as those of one sender mostly are, take some 50 ns each, others
+    two microseconds. Raises `InvalidInput` naming `field` for one that `parse_instant` refuses.
     """
     column = _alike(texts)
     if column is None:

@@ -82,7 +82,11 @@ class KeyedSamples:
         None may have ended before `oldest_ms`, or more than a day after `now_ms`. Of the keys, only
         those at the places `unchecked` are looked at, where these are given.
         """
-        found = [*self._bad_keys(unchecked), *self._bad_latencies(), *self._bad_ends(now_ms, oldest_ms)]
+        found = [
+            *self._bad_keys(unchecked),
+            *self._bad_latencies(),
+            *self._bad_ends(now_ms, oldest_ms),
+        ]
         return [violation for _, violation in sorted(found, key=lambda f: f[0])[:MAX_VIOLATIONS]]
 
     def _bad_keys(self, unchecked: Iterable[int] | None) -> Iterable[tuple[int, Violation]]:

@@ -137,7 +137,7 @@ def test_a_key_within_the_limits(key: SeriesKey) -> None:
     ],
 )
 def test_a_key_beyond_the_limits(field: str, value: str | int, detail: str) -> None:
-    (found,) = key_violations(GOOD._replace(**{field: value}))
+    (found,) = key_violations(SeriesKey(**{**GOOD._asdict(), field: value}))
     assert (found.pointer, found.detail) == (field, detail)
 
 

@@ -16,6 +16,7 @@ from .middleware import ASGIApp, LatencyMiddleware
 from .openapi import openapi_config
 from .page_routes import page_routes
 from .problems import problem_response
+from .sample_routes import sample_routes
 from .security_headers import SecurityHeaders
 from .series_routes import series_routes
 
@@ -52,6 +53,7 @@ def create_app(
             *metrics_routes(board, tokens),
             *series_routes(board, tokens),
             *event_routes(board, tokens),
+            *sample_routes(board, tokens),
         ],
         lifespan=[lifespan],
         exception_handlers={Exception: problem_response},
