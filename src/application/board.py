@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from ..domain.entry import IdempotencyKey
 from ..domain.event import DEFAULT_SERVICE, RecordedEvent
+from ..domain.keyed_samples import KeyedSamples
 from ..domain.metrics import MetricsSnapshot
 from ..domain.retention import Retention
 from ..domain.sample import RequestSample, SampleBatch, SeriesKey
@@ -137,8 +138,9 @@ class Opsboard:
         Raises `InvalidInput` naming the first bad rows, `IdempotencyClash`, `Overloaded`,
         `StoreUnavailable`.
         """
-        batch = samples if isinstance(samples, SampleBatch) else SampleBatch.of(samples)
-        return await self.samples.record(batch, key)
+        if not isinstance(samples, SampleBatch):
+            return await self.samples.record(KeyedSamples.of(samples), key)
+        return await self.samples.record(samples, key)
 
     def _say_series_exceeded(self, service: str) -> None:
         """Record, once a day, that a service has more series than it may."""

@@ -14,12 +14,20 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from opsboard.adapters import rollup_blob, segment
 from opsboard.adapters.encoding import CODEC
-from opsboard.adapters.http import body, event_broadcast, event_routes, event_stream
+from opsboard.adapters.http import (
+    body,
+    content_coding,
+    event_broadcast,
+    event_routes,
+    event_stream,
+    sample_bodies,
+    sample_routes,
+)
 from opsboard.adapters.http.app import create_app
 from opsboard.adapters.sqlite import rollups, writer
 from opsboard.adapters.sqlite import schema as schema_
 from opsboard.application import health, query_events, query_series, record
-from opsboard.domain import event, histogram, words
+from opsboard.domain import event, histogram, keyed_samples, words
 from opsboard.domain.retention import DEFAULT_RETENTION
 from opsboard.entrypoints import cli, protocol
 from opsboard.entrypoints import server as server_process
@@ -88,6 +96,9 @@ def operations(schema: Any) -> Iterator[tuple[str, str, Any]]:
                 yield method.upper(), path, operation
 
 
+DRAFTS = {"/events": "EventDraft", "/samples": "SampleDraft"}
+
+
 def test_every_route_and_parameter_is_documented(schema: Any) -> None:
     page = REFERENCE / "http.md"
     overview = section(page, "Routes")
@@ -99,7 +110,7 @@ def test_every_route_and_parameter_is_documented(schema: Any) -> None:
         for parameter in operation.get("parameters", ()):
             assert f"`{parameter['name']}`" in said
         if "requestBody" in operation:
-            fields = schema["components"]["schemas"]["EventDraft"]["properties"]
+            fields = schema["components"]["schemas"][DRAFTS[path]]["properties"]
             for field in fields:
                 assert f"| `{field}` |" in said
 
@@ -138,6 +149,13 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"{event_routes.MAX_BODY_BYTES:,} bytes, within {body.BODY_DEADLINE_SECONDS:.0f}" in said
     assert f"{event.MAX_META_BYTES:,} bytes encoded, {event.MAX_META_DEPTH} levels" in said
     assert f"{event.MAX_MESSAGE_LENGTH:,} and {event.MAX_SERVICE_LENGTH} characters" in said
+    assert f"{sample_routes.MAX_BODY_BYTES:,} bytes after decompression" in said
+    assert f"{sample_bodies.MAX_ROWS:,} samples |" in said
+    window = content_coding.MAX_WINDOW_BYTES // 1024**2
+    assert f"| {content_coding.MAX_CODINGS}; {window} MiB |" in said
+    route, method = keyed_samples.MAX_ROUTE_LENGTH, keyed_samples.MAX_METHOD_LENGTH
+    assert f"{route:,}, {method} and {event.MAX_SERVICE_LENGTH} characters" in said
+    assert f"| {record.MAX_RECORDING_SAMPLES:,}; above that 503" in said
     assert f"| `q` | {words.MAX_QUERY_LENGTH} " in said
     assert f"| `limit` | {query_events.MAX_PAGE} |" in said
     limits = protocol.Limits()

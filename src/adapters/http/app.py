@@ -17,6 +17,7 @@ from .middleware import ASGIApp, LatencyMiddleware
 from .openapi import openapi_config
 from .page_routes import page_routes
 from .problems import problem_response
+from .sample_routes import sample_routes
 from .security_headers import SecurityHeaders
 from .series_routes import series_routes
 from .stream_routes import stream_routes
@@ -57,6 +58,7 @@ def create_app(
             *metrics_routes(board, tokens),
             *series_routes(board, tokens),
             *event_routes(board, tokens),
+            *sample_routes(board, tokens),
             *stream_routes(broadcast, tokens),
         ],
         lifespan=[lifespan],
