@@ -14,6 +14,7 @@ import pytest
 from opsboard.adapters.shipper.address import Address
 from opsboard.adapters.shipper.http_carrier import HttpCarrier
 from opsboard.adapters.shipper.shipper import Shipper
+from opsboard.domain.event import MAX_SERVICE_LENGTH
 from opsboard.domain.series_key import SeriesKey
 
 from ..fakes import START_NS
@@ -308,17 +309,20 @@ async def _never(*_: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("to", "token", "said"),
+    ("given", "said"),
     [
-        ("http://user:secret@ops", None, "to: "),
-        ("ops:8000", None, "to: "),
-        ("http://ops", "with space", "token: "),
-        ("http://ops", "", "token: "),
+        ({"to": "http://user:secret@ops"}, "to: "),
+        ({"to": "ops:8000"}, "to: "),
+        ({"to": "memory:"}, "to: "),
+        ({"to": "http://ops", "token": "with space"}, "token: "),
+        ({"to": "http://ops", "token": ""}, "token: "),
+        ({"to": "http://ops", "service": ""}, "service: "),
+        ({"to": "http://ops", "service": "x" * (MAX_SERVICE_LENGTH + 1)}, "service: "),
     ],
 )
-def test_what_can_not_work_is_said_at_once(to: str, token: str | None, said: str) -> None:
+def test_what_can_not_work_is_said_at_once(given: dict[str, str], said: str) -> None:
     with pytest.raises(ValueError, match=f"^{said}"):
-        opsboard.LatencyMiddleware(_never, service="shop", to=to, token=token)
+        opsboard.LatencyMiddleware(_never, **{"service": "shop", **given})  # type: ignore[arg-type]
 
 
 def test_its_own_log_names_no_token(caplog: pytest.LogCaptureFixture, ship: Ship) -> None:

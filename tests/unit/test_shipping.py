@@ -21,7 +21,14 @@ from opsboard.adapters.shipper.delivery import Delivery
 from opsboard.adapters.shipper.events import WaitingEvents
 from opsboard.adapters.shipper.ndjson import SampleLines
 from opsboard.adapters.shipper.pauses import Pauses
-from opsboard.adapters.shipper.samples import MAX_BATCH, MAX_SERIES, SAMPLE, WaitingSamples
+from opsboard.adapters.shipper.samples import (
+    MAX_BATCH,
+    MAX_ROUTE_LENGTH,
+    MAX_SERIES,
+    SAMPLE,
+    WaitingSamples,
+)
+from opsboard.domain import keyed_samples
 from opsboard.domain.series_key import MAX_LATENCY_NS, SeriesKey
 
 from ..fakes import START_NS, CountingIds
@@ -224,6 +231,15 @@ def test_series_beyond_their_bound_are_counted_together() -> None:
         samples.series(GET._replace(route=f"/{number}"))
     rest = {samples.series(GET._replace(route=f"/more/{n}")) for n in range(10)}
     assert [samples.keys[number].route for number in rest] == ["(other)"]
+
+
+def test_names_that_no_server_takes_are_made_to_fit() -> None:
+    samples = WaitingSamples(lambda: None)
+    samples.series(GET._replace(route="/" + 2_000 * "x"))
+    twice = [samples.series(GET._replace(route=route)) for route in ("/\udcff", "/\\udcff")]
+    assert twice == [1, 1]
+    assert [key.route for key in samples.keys] == ["/" + 999 * "x", "/\\udcff"]
+    assert keyed_samples.MAX_ROUTE_LENGTH == MAX_ROUTE_LENGTH
 
 
 def test_no_thread_loses_or_doubles_a_sample() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
@@ -12,9 +12,8 @@ from ...application.board import Opsboard
 from ...application.errors import IdempotencyClash, OpsboardError
 from ...domain.entry import IdempotencyKey
 from ...domain.instant import NS_PER_MS
-from ...domain.interning import InternedSeries
-from ...domain.sample import MAX_LATENCY_NS, SampleBatch
-from ...domain.series_key import SeriesKey
+from ...domain.keyed_samples import KeyedSamples
+from ...domain.series_key import MAX_LATENCY_NS
 from ...domain.validation import InvalidInput
 from .carrier import Delivered, Later, Outcome, Parcel, Refused, Samples
 
@@ -26,7 +25,6 @@ class BoardCarrier:
         """`new_board` gives a board that was not opened yet."""
         self._new_board = new_board
         self._running: _Running | None = None
-        self._series = _Series()
 
     def carry(self, parcel: Parcel, timeout: float) -> Outcome:
         """See `Carrier.carry`."""
@@ -51,8 +49,8 @@ class BoardCarrier:
 
     async def _record(self, board: Opsboard, parcel: Parcel) -> None:
         if isinstance(parcel, Samples):
-            batch = self._series.batch(parcel.packed, parcel.keys)
-            await board.record_samples(batch, IdempotencyKey(parcel.key, parcel.key.encode()))
+            key = IdempotencyKey(parcel.key, parcel.key.encode())
+            await board.samples.record(_keyed(parcel), key)
         else:
             await board.record_event(**parcel.fields, key=parcel.key)
 
@@ -96,21 +94,12 @@ class _Running:
         self._thread.join(max(0.0, timeout))
 
 
-class _Series:
-    """Numbers of the shipper's as those of a batch."""
-
-    def __init__(self) -> None:
-        self._interned = InternedSeries()
-        self._numbers = np.empty(0, np.int64)
-
-    def batch(self, packed: bytes, keys: Sequence[SeriesKey]) -> SampleBatch:
-        known = len(self._numbers)
-        if len(keys) > known:
-            more = [self._interned.number(key) for key in keys[known:]]
-            self._numbers = np.concatenate([self._numbers, np.array(more, np.int64)])
-        number, latency_ns, ended_at = np.frombuffer(packed, np.int64).reshape(-1, 3).T
-        return self._interned.batch(
-            self._numbers[number],
-            np.clip(latency_ns, 0, MAX_LATENCY_NS),
-            ended_at // NS_PER_MS,
-        )
+def _keyed(parcel: Samples) -> KeyedSamples:
+    number, latency_ns, ended_at = np.frombuffer(parcel.packed, np.int64).reshape(-1, 3).T
+    used, place = np.unique(number, return_inverse=True)
+    return KeyedSamples(
+        [parcel.keys[each] for each in used.tolist()],
+        place,
+        np.clip(latency_ns, 0, MAX_LATENCY_NS),
+        ended_at // NS_PER_MS,
+    )
