@@ -13,7 +13,9 @@ from ..domain.keyed_samples import KeyedSamples
 from ..domain.metrics import MetricsSnapshot
 from ..domain.retention import Retention
 from ..domain.sample import RequestSample, SampleBatch, SeriesKey
+from .background_events import BackgroundEvents
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
+from .caught import Caught, ExceptionRate
 from .errors import OpsboardError
 from .event_feed import EventFeed
 from .health import HealthChecks
@@ -75,6 +77,8 @@ class Opsboard:
         self.catalogue = CatalogueQueries(self.metrics_queries)
         self.health = HealthChecks(store, self.projections, self.samples, self.series_limit, clock)
         self.retainer = Retainer(store, self.rollups, retention, clock)
+        self._background_events = BackgroundEvents(self.recorder)
+        self._exceptions = ExceptionRate(clock.monotonic)
         self._said: set[asyncio.Task[RecordedEvent]] = set()
 
     async def __aenter__(self) -> Self:
@@ -96,6 +100,7 @@ class Opsboard:
                 await projection.start()
             for seen in self.rollups.series.seen:
                 self.series_limit.learn(seen.key)
+            self._background_events.start()
             work = [
                 self.samples.run,
                 *(p.run for p in self.projections.values()),
@@ -115,6 +120,7 @@ class Opsboard:
         try:
             await self.samples.flush()
             await asyncio.gather(*self._said, return_exceptions=True)
+            await self._background_events.finish()
             for projection in self.projections.values():
                 await projection.catch_up()
                 await projection.save()
@@ -129,6 +135,27 @@ class Opsboard:
     def observe(self) -> Callable[[int, int, int], None]:
         """Take one sample: its series' number, latency and end in ns; never fails, never waits."""
         return self.samples.observe
+
+    def say(
+        self, message: str, *, level: str, type: str, service: str, meta: dict[str, Any]
+    ) -> None:
+        """Record an event without waiting for it; in this, a board is an `EventSink`."""
+        self._background_events.put(
+            {"message": message, "level": level, "type": type, "service": service, "meta": meta}
+        )
+
+    def caught(self, error: Exception, *, service: str, route: str, method: str) -> None:
+        """Record an exception that no handler took, as an event, without waiting for it.
+
+        Of more than 5 a second, after the first 20, those beyond are only counted.
+        """
+        if not self._exceptions.allows():
+            self._background_events.refuse()
+            return
+        found = Caught.of(error)
+        self._background_events.put(
+            lambda: found.event(service=service, route=route, method=method)
+        )
 
     async def record_samples(
         self, samples: Sequence[RequestSample] | SampleBatch, key: IdempotencyKey | None = None

@@ -14,6 +14,7 @@ import pytest
 from opsboard.adapters.shipper.address import Address
 from opsboard.adapters.shipper.http_carrier import HttpCarrier
 from opsboard.adapters.shipper.shipper import Shipper
+from opsboard.application.caught import AT_ONCE
 from opsboard.domain.event import MAX_SERVICE_LENGTH
 from opsboard.domain.series_key import SeriesKey
 
@@ -90,6 +91,22 @@ def test_samples_and_events_arrive_with_token_and_key(stand_in: StandIn, ship: S
         assert headers["x-ops-token"] == TOKEN
         assert headers["user-agent"] == "opsboard/test"
         assert len(headers["idempotency-key"]) == 32
+
+
+def test_what_a_handler_raised_arrives_as_an_event(stand_in: StandIn, ship: Ship) -> None:
+    shipper = ship(stand_in.url)
+    for number in range(AT_ONCE + 3):
+        try:
+            raise RuntimeError(f"a bug {number}")
+        except RuntimeError as error:
+            shipper.caught(error, service="shop", route="/cart/{id}", method="GET")
+    shipper.close()
+    assert [event["type"] for event in stand_in.events] == [*["EXCEPTION"] * AT_ONCE, "OPS"]
+    assert stand_in.events[-1]["meta"]["dropped_events"] == 3
+    first = stand_in.events[0]
+    assert first["message"] == "RuntimeError: a bug 0"
+    assert first["meta"]["http.route"] == "/cart/{id}"
+    assert 'raise RuntimeError(f"a bug {number}")' in first["meta"]["exception.stacktrace"]
 
 
 def test_it_goes_on_after_a_close(stand_in: StandIn, ship: Ship) -> None:
