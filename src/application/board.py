@@ -23,6 +23,7 @@ from .ports import Clock, Ids, Store
 from .project_events import EventProjection
 from .project_samples import SampleProjection
 from .query_catalogue import CatalogueQueries
+from .query_deploys import DeployQueries
 from .query_events import EventQueries
 from .query_metrics import MetricsQueries
 from .query_series import SeriesQueries
@@ -75,6 +76,7 @@ class Opsboard:
             self.metrics_queries, store.journal, store.rollups, clock
         )
         self.catalogue = CatalogueQueries(self.metrics_queries)
+        self.deploys = DeployQueries(self.event_queries, self.metrics_queries, clock)
         self.health = HealthChecks(store, self.projections, self.samples, self.series_limit, clock)
         self.retainer = Retainer(store, self.rollups, retention, clock)
         self._background_events = BackgroundEvents(self.recorder)

@@ -26,7 +26,7 @@ from opsboard.adapters.http import (
 from opsboard.adapters.http.app import create_app
 from opsboard.adapters.sqlite import rollups, writer
 from opsboard.adapters.sqlite import schema as schema_
-from opsboard.application import health, query_events, query_series, record
+from opsboard.application import health, query_deploys, query_events, query_series, record
 from opsboard.domain import event, histogram, keyed_samples, words
 from opsboard.domain.retention import DEFAULT_RETENTION
 from opsboard.entrypoints import cli, protocol
@@ -158,6 +158,7 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"| {record.MAX_RECORDING_SAMPLES:,}; above that 503" in said
     assert f"| `q` | {words.MAX_QUERY_LENGTH} " in said
     assert f"| `limit` | {query_events.MAX_PAGE} |" in said
+    assert f"| `limit` of `GET /deploys` | {query_deploys.MAX_DEPLOYS} |" in said
     limits = protocol.Limits()
     assert f"| connections | {limits.answered:,} |" in said
     assert f"Above {limits.answered:,} connections" in said
