@@ -19,6 +19,7 @@ from .caught import Caught, ExceptionRate
 from .errors import OpsboardError
 from .event_feed import EventFeed
 from .health import HealthChecks
+from .intake import Intake
 from .ports import Clock, Ids, Store
 from .project_events import EventProjection
 from .project_samples import SampleProjection
@@ -28,6 +29,8 @@ from .query_events import EventQueries
 from .query_metrics import MetricsQueries
 from .query_series import SeriesQueries
 from .record import EventRecorder, SampleRecorder
+from .record_logs import LogRecorder
+from .record_spans import SpanRecorder
 from .retain import Retainer
 
 RETRY_SECONDS = 1.0
@@ -62,6 +65,9 @@ class Opsboard:
         self.series_limit = SeriesLimit(max_series, self._say_series_exceeded)
         self.recorder = EventRecorder(store.journal, clock)
         self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
+        self.intake = Intake()
+        self.spans = SpanRecorder(self.samples, self.recorder, clock, self.intake)
+        self.logs = LogRecorder(self.recorder, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
         self.projections: dict[str, SampleProjection | EventProjection] = {
             "rollups": self.rollups,
@@ -77,7 +83,14 @@ class Opsboard:
         )
         self.catalogue = CatalogueQueries(self.metrics_queries)
         self.deploys = DeployQueries(self.event_queries, self.metrics_queries, clock)
-        self.health = HealthChecks(store, self.projections, self.samples, self.series_limit, clock)
+        self.health = HealthChecks(
+            store,
+            self.projections,
+            samples=self.samples,
+            series_limit=self.series_limit,
+            intake=self.intake,
+            clock=clock,
+        )
         self.retainer = Retainer(store, self.rollups, retention, clock)
         self._background_events = BackgroundEvents(self.recorder)
         self._exceptions = ExceptionRate(clock.monotonic)

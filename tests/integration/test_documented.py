@@ -24,6 +24,7 @@ from opsboard.adapters.http import (
     sample_routes,
 )
 from opsboard.adapters.http.app import create_app
+from opsboard.adapters.http.otlp import export
 from opsboard.adapters.sqlite import rollups, writer
 from opsboard.adapters.sqlite import schema as schema_
 from opsboard.application import health, query_deploys, query_events, query_series, record
@@ -96,9 +97,6 @@ def operations(schema: Any) -> Iterator[tuple[str, str, Any]]:
                 yield method.upper(), path, operation
 
 
-DRAFTS = {"/events": "EventDraft", "/samples": "SampleDraft"}
-
-
 def test_every_route_and_parameter_is_documented(schema: Any) -> None:
     page = REFERENCE / "http.md"
     overview = section(page, "Routes")
@@ -109,10 +107,15 @@ def test_every_route_and_parameter_is_documented(schema: Any) -> None:
         said = section(page, f"{method} {path}")
         for parameter in operation.get("parameters", ()):
             assert f"`{parameter['name']}`" in said
-        if "requestBody" in operation:
-            fields = schema["components"]["schemas"][DRAFTS[path]]["properties"]
-            for field in fields:
-                assert f"| `{field}` |" in said
+        for field in fields_of_body(schema, operation):
+            assert f"| `{field}` |" in said
+
+
+def fields_of_body(schema: Any, operation: Any) -> Iterator[str]:
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        name = media["schema"].get("$ref", "").rpartition("/")[2]
+        if name:
+            yield from schema["components"]["schemas"][name]["properties"]
 
 
 def test_documented_parameters_exist(schema: Any) -> None:
@@ -156,6 +159,7 @@ def test_documented_limits_are_the_limits() -> None:
     route, method = keyed_samples.MAX_ROUTE_LENGTH, keyed_samples.MAX_METHOD_LENGTH
     assert f"{route:,}, {method} and {event.MAX_SERVICE_LENGTH} characters" in said
     assert f"| {record.MAX_RECORDING_SAMPLES:,}; above that 503" in said
+    assert f"| body of `POST /v1/traces` and `/v1/logs` | {export.MAX_BODY_BYTES:,} bytes" in said
     assert f"| `q` | {words.MAX_QUERY_LENGTH} " in said
     assert f"| `limit` | {query_events.MAX_PAGE} |" in said
     assert f"| `limit` of `GET /deploys` | {query_deploys.MAX_DEPLOYS} |" in said
