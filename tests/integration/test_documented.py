@@ -15,6 +15,7 @@ import yaml  # type: ignore[import-untyped]
 from opsboard.adapters import rollup_blob, segment
 from opsboard.adapters.encoding import CODEC
 from opsboard.adapters.http import (
+    attempts,
     body,
     content_coding,
     event_broadcast,
@@ -22,6 +23,7 @@ from opsboard.adapters.http import (
     event_stream,
     sample_bodies,
     sample_routes,
+    session,
 )
 from opsboard.adapters.http.app import create_app
 from opsboard.adapters.http.otlp import export
@@ -170,6 +172,11 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"headers | {limits.head_bytes:,} bytes, within {limits.head_seconds:.0f} sec" in said
     assert f"| {query_series.MAX_POINTS:,} in time, and {query_series.MAX_VALUES:,} over" in said
     assert f"| {writer.MAX_WAITING:,}; above" in said
+    assert f"| wrong tokens at `POST /session` | {attempts.MAX_FAILURES} a minute" in said
+    assert (
+        f"ends after {session.LIFETIME_SECONDS // 86_400} days"
+        in (REFERENCE / "http.md").read_text()
+    )
     assert f"| open event streams | {event_broadcast.MAX_STREAMS}; above" in said
     assert f"takes nothing of an answer | {limits.stalled_seconds:.0f} seconds" in said
     assert f"| {record.MAX_WAITING_SAMPLES:,}; above" in said
