@@ -12,7 +12,7 @@ import httpx
 import opsboard
 import pytest
 import yaml  # type: ignore[import-untyped]
-from opsboard.adapters import rollup_blob, segment
+from opsboard.adapters import histogram_segment, rollup_blob, segment
 from opsboard.adapters.encoding import CODEC
 from opsboard.adapters.http import (
     attempts,
@@ -204,9 +204,21 @@ def test_the_file_is_documented_as_it_is() -> None:
     for name, kind in CODEC._kinds.items():
         for version in range(1, kind.newest + 1):
             assert re.search(rf"^\| `{name}` \| `\w+` \| {version} \|", page, re.MULTILINE)
-    for magic in (segment._MAGIC, rollup_blob._MAGIC, rollups._SERIES_MAGIC):
+    for magic in (
+        segment._MAGIC,
+        histogram_segment._MAGIC,
+        rollup_blob._MAGIC,
+        rollups._SERIES_MAGIC,
+        rollups._STREAMS_MAGIC,
+    ):
         assert f"`{magic.decode()}`" in page
-    for name in (rollups.TOTAL, rollups.EXPIRED, rollups.SERIES, rollups.SETTLED_UPTO):
+    for name in (
+        rollups.TOTAL,
+        rollups.EXPIRED,
+        rollups.SERIES,
+        rollups.STREAMS,
+        rollups.SETTLED_UPTO,
+    ):
         assert f"| `{name}` |" in section(REFERENCE / "file-format.md", "Saved folds")
 
 
