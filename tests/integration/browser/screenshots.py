@@ -43,7 +43,6 @@ VIEWS = (
 
 async def photograph(folder: Path) -> None:
     """Write a file for each view, size and scheme."""
-    folder.mkdir(parents=True, exist_ok=True)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         async with serving() as address:
@@ -88,4 +87,6 @@ async def _settle(page: Page, ready: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(photograph(Path(sys.argv[1])))
+    wanted = Path(sys.argv[1])
+    wanted.mkdir(parents=True, exist_ok=True)
+    asyncio.run(photograph(wanted))
