@@ -13,6 +13,7 @@ from ..domain.metrics import MetricsSnapshot
 from ..domain.retention import Retention
 from ..domain.sample import RequestSample, SampleBatch, SeriesKey
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
+from .count_events import EventCounts
 from .errors import OpsboardError
 from .health import HealthChecks
 from .ports import Clock, Ids, Store
@@ -24,6 +25,7 @@ from .query_metrics import MetricsQueries
 from .query_series import SeriesQueries
 from .record import EventRecorder, SampleRecorder
 from .retain import Retainer
+from .vitals import VitalsQueries
 
 RETRY_SECONDS = 1.0
 
@@ -58,9 +60,12 @@ class Opsboard:
         self.recorder = EventRecorder(store.journal, clock)
         self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
+        self.event_counts = EventCounts(store.journal)
         self.projections: dict[str, SampleProjection | EventProjection] = {
             "rollups": self.rollups,
-            "event_index": EventProjection(store.journal, store.event_index),
+            "event_index": EventProjection(
+                store.journal, store.event_index, self.event_counts.take
+            ),
         }
         self.event_queries = EventQueries(store.event_index)
         self.metrics_queries = MetricsQueries(
@@ -71,6 +76,14 @@ class Opsboard:
         )
         self.catalogue = CatalogueQueries(self.metrics_queries)
         self.health = HealthChecks(store, self.projections, self.samples, self.series_limit, clock)
+        self.vitals = VitalsQueries(
+            store,
+            projections=self.projections,
+            samples=self.samples,
+            series_limit=self.series_limit,
+            events=self.event_counts,
+            clock=clock,
+        )
         self.retainer = Retainer(store, self.rollups, retention, clock)
         self._said: set[asyncio.Task[RecordedEvent]] = set()
 
@@ -89,6 +102,7 @@ class Opsboard:
         async with self.store.opened():
             await self.retainer.load()
             self.samples.max_behind = self.retainer.retention.raw
+            await self.event_counts.start()
             for projection in self.projections.values():
                 await projection.start()
             for seen in self.rollups.series.seen:

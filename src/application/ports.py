@@ -290,6 +290,17 @@ class RollupStore(Protocol):
         ...
 
 
+class StoreVitals(msgspec.Struct, frozen=True):
+    """What a store takes in bytes, how many writes wait for it, and how long commits took.
+
+    `commits` are those since the store was opened, as series 0; of none where nothing is committed.
+    """
+
+    size_bytes: int
+    writes_waiting: int = 0
+    commits: Rollups = Rollups.none()
+
+
 class Store(Protocol):
     """One place that keeps a journal and its read models."""
 
@@ -333,6 +344,10 @@ class Store(Protocol):
 
     async def check_writable(self) -> None:
         """Commit something that changes nothing. Raises `StoreUnavailable`."""
+        ...
+
+    async def vitals(self) -> StoreVitals:
+        """How it is; cheap, also while it is busy. Raises `StoreUnavailable`."""
         ...
 
 

@@ -182,7 +182,7 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
     def histograms(self) -> Iterable[tuple[int, ExponentialHistogram]]:
         """Each series' id and histogram, by itself."""
         start = np.searchsorted(self.cell, self.series << BUCKET_BITS).tolist()
-        buckets = ((self.cell & _BUCKET_MASK) - _BUCKET_OFFSET).tolist()
+        buckets = self.buckets.tolist()
         counts = self.cell_count.tolist()
         rows = zip(*(column.tolist() for column in self.columns[:5]), start, strict=True)
         for (series, count, zero_count, sum_ns, max_ns, first), end in zip(
@@ -202,10 +202,19 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
                 return int(series)
         return None
 
+    @property
+    def buckets(self) -> Ints:
+        """The bucket index of each cell."""
+        return (self.cell & _BUCKET_MASK) - _BUCKET_OFFSET
+
     def of_series(self, series: int) -> "Rollups":
         """Of this series alone."""
-        row = slice(*np.searchsorted(self.series, [series, series + 1]))
-        bounds = np.array([series, series + 1]) << BUCKET_BITS
+        return self.between(series, series + 1)
+
+    def between(self, first: int, end: int) -> "Rollups":
+        """Of the series with ids from `first` to below `end`."""
+        row = slice(*np.searchsorted(self.series, [first, end]))
+        bounds = np.array([first, end]) << BUCKET_BITS
         cells = slice(*np.searchsorted(self.cell, bounds))
         return self._taken(row, cells)
 
