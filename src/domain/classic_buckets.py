@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .histogram import bucket_upto
-from .rollup import BUCKET_BITS, Rollups
+from .rollup import BUCKET_BITS, PAST_SERIES, Rollups
 from .sample import Ints
 
 REQUEST_BOUNDS_SECONDS = (
@@ -22,8 +22,8 @@ def cumulative(rollups: Rollups, bounds_seconds: Sequence[float]) -> Ints:
     """
     bounds = np.array([bucket_upto(bound * 1e9) for bound in bounds_seconds])
     columns = len(bounds) + 1
-    place = np.searchsorted(rollups.series, rollups.cell >> BUCKET_BITS)
-    place *= columns
+    firsts = np.searchsorted(rollups.cell, np.append(rollups.series, PAST_SERIES) << BUCKET_BITS)
+    place = np.repeat(np.arange(len(rollups.series)) * columns, np.diff(firsts))
     place += np.searchsorted(bounds, rollups.buckets)
     counts = np.bincount(place, rollups.cell_count, len(rollups.series) * columns)
     rows = counts.astype(np.int64).reshape(-1, columns)[:, :-1]

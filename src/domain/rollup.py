@@ -19,6 +19,8 @@ from .sample import Ints
 
 BUCKET_BITS = 16
 MERGE_AT_CELLS = 1 << 20
+PAST_SERIES = 1 << 46
+"""More than any series' id."""
 _BUCKET_OFFSET = 1 << (BUCKET_BITS - 1)
 _BUCKET_MASK = (1 << BUCKET_BITS) - 1
 _EXACT = 1 << 53
@@ -273,7 +275,7 @@ def _merged_cells(
     low, high = _no_bounds(len(series))
     lengths = []
     for part, place in zip(parts, places, strict=True):
-        bound = np.searchsorted(part.cell, np.append(part.series, 1 << 46) << BUCKET_BITS)
+        bound = np.searchsorted(part.cell, np.append(part.series, PAST_SERIES) << BUCKET_BITS)
         length = np.diff(bound)
         some = np.flatnonzero(length)
         np.minimum.at(low, place[some], part.cell[bound[some]] & _BUCKET_MASK)

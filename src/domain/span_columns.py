@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .histogram_forms import MAX_GAP
-from .rollup import BUCKET_BITS, Rollups
+from .rollup import BUCKET_BITS, PAST_SERIES, Rollups
 from .sample import Ints
 
 
@@ -40,7 +40,8 @@ def span_columns(rollups: Rollups) -> SpanColumns:
     at = np.cumsum(filled + 1) - 1
     length = int(at[-1]) + 1 if len(at) else 0
     starts = np.flatnonzero(starts_span)
-    cells_upto = np.searchsorted(series, np.append(rollups.series, 1 << 47))
+    bounds = np.append(rollups.series, PAST_SERIES) << BUCKET_BITS
+    cells_upto = np.searchsorted(rollups.cell, bounds)
     firsts = np.append(at - filled, length)
     return SpanColumns(
         gaps=gap[starts],

@@ -8,9 +8,10 @@ the form that it is configured for.
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, repeat
 
 import numpy as np
+import numpy.typing as npt
 
 from ....domain.classic_buckets import cumulative
 from ....domain.histogram import SCALE
@@ -18,7 +19,7 @@ from ....domain.rollup import Rollups
 from ....domain.sample import Ints
 from ....domain.span_columns import span_columns
 from .family import Family, Histograms, Kind, Labels, Values
-from .varints import Varints, lengths_of, varint, write, zigzag
+from .varints import Varints, cut, lengths_of, varint, write, zigzag
 
 _VARINT, _FIXED64, _BYTES = 0, 1, 2
 _TYPES = {Kind.COUNTER: 0, Kind.GAUGE: 1, Kind.HISTOGRAM: 4}
@@ -59,28 +60,23 @@ class Protobuf:
     def histograms(self, part: Histograms) -> bytes:
         """See `Encoder.histograms`."""
         rollups = part.rollups
-        rows = zip(
-            map(_labels, part.labels),
-            rollups.count.tolist(),
-            rollups.zero_count.tolist(),
-            (rollups.sum_ns / 1e9).tolist(),
+        deltas_of, spans = _native(rollups)
+        fields = [
+            repeat(_COUNT), Varints.of(rollups.count).each,
+            repeat(_SUM), _doubles(rollups.sum_ns / 1e9),
             _classic(rollups, part.bounds),
-            *_native(rollups),
-            strict=True,
-        )
-        said: list[bytes] = []
-        for labels, count, zero_count, seconds, classic, spans, deltas in rows:
-            histogram = b"".join(
-                (
-                    _COUNT, varint(count), _SUM, _double(seconds), classic,
-                    _SCHEMA_AND_THRESHOLD, _ZERO_COUNT, varint(zero_count), spans,
-                    _DELTAS, varint(len(deltas)), deltas,
-                )
-            )  # fmt: skip
-            wrapped = _HISTOGRAM + varint(len(histogram))
-            size = len(labels) + len(wrapped) + len(histogram)
-            said += (_METRIC, varint(size), labels, wrapped, histogram)
-        return b"".join(said)
+            repeat(_SCHEMA_AND_THRESHOLD),
+            repeat(_ZERO_COUNT), Varints.of(rollups.zero_count).each,
+            spans,
+            repeat(_DELTAS), Varints.of(_lengths(deltas_of)).each, deltas_of,
+        ]  # fmt: skip
+        histograms = list(map(b"".join, zip(*fields, strict=False)))
+        labels = [_labels(each) for each in part.labels]
+        sizes = _lengths(histograms)
+        wrapped = Varints.of(sizes)
+        metrics = Varints.of(_lengths(labels) + len(_HISTOGRAM) + np.diff(wrapped.upto) + sizes)
+        columns = (repeat(_METRIC), metrics.each, labels, repeat(_HISTOGRAM), wrapped.each)
+        return b"".join(chain.from_iterable(zip(*columns, histograms, strict=False)))
 
     def values(self, values: Values) -> bytes:
         """See `Encoder.values`; a family of nothing is left out."""
@@ -130,11 +126,11 @@ def _classic(rollups: Rollups, bounds: Sequence[float]) -> list[bytes]:
     ends = (upto[1:] - after).reshape(-1, len(bounds))
     for column in range(after):
         encoded[ends + column] = columns[:, column]
-    return _cut(encoded.tobytes(), upto[:: len(bounds)])
+    return cut(encoded.tobytes(), upto[:: len(bounds)])
 
 
 def _native(rollups: Rollups) -> tuple[list[bytes], list[bytes]]:
-    """Each series' `BucketSpan` messages, and its deltas without what stands before them."""
+    """Each series' deltas, without what stands before them, and its `BucketSpan` messages."""
     found = span_columns(rollups)
     fields = np.empty((len(found.gaps), 6), np.int64)
     fields[:, 0], fields[:, 2], fields[:, 4] = _SPAN, _OFFSET, _LENGTH
@@ -142,11 +138,14 @@ def _native(rollups: Rollups) -> tuple[list[bytes], list[bytes]]:
     fields[:, 1] = 2 + lengths_of(fields[:, 3]) + lengths_of(fields[:, 5])
     spans, deltas = Varints.of(fields.reshape(-1)), Varints.of(zigzag(found.deltas))
     return (
-        _cut(spans.encoded, spans.upto[6 * found.spans_upto]),
-        _cut(deltas.encoded, deltas.upto[found.deltas_upto]),
+        cut(deltas.encoded, deltas.upto[found.deltas_upto]),
+        cut(spans.encoded, spans.upto[6 * found.spans_upto]),
     )
 
 
-def _cut(encoded: bytes, upto: Ints) -> list[bytes]:
-    ends = upto.tolist()
-    return [encoded[start:end] for start, end in pairwise(ends)]
+def _doubles(values: npt.NDArray[np.float64]) -> list[bytes]:
+    return cut(values.astype("<f8").tobytes(), 8 * np.arange(len(values) + 1))
+
+
+def _lengths(pieces: Sequence[bytes]) -> Ints:
+    return np.fromiter(map(len, pieces), np.int64, len(pieces))

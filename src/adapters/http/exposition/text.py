@@ -29,7 +29,8 @@ class Text:
         """See `Encoder.histograms`."""
         name = part.family.name
         bounds = [*map(_number, part.bounds), "+Inf"]
-        buckets = "".join(f'{name}_bucket{{{_LABELS}le="{bound}"}} %d\n' for bound in bounds)
+        lines = (f'{name}_bucket{{{_LABELS}le="{bound}"}} %d\n' for bound in bounds)
+        buckets, placeholder = "".join(lines).encode(), _LABELS.encode()
         rows = zip(
             map(_written, part.labels),
             cumulative(part.rollups, part.bounds).tolist(),
@@ -39,10 +40,10 @@ class Text:
         )
         said = []
         for labels, counts, count, seconds in rows:
-            said.append((buckets % (*counts, count)).replace(_LABELS, labels))
+            said.append((buckets % (*counts, count)).replace(placeholder, labels.encode()))
             braces = _braces(labels)
-            said.append(f"{name}_count{braces} {count}\n{name}_sum{braces} {seconds}\n")
-        return "".join(said).encode()
+            said.append(f"{name}_count{braces} {count}\n{name}_sum{braces} {seconds}\n".encode())
+        return b"".join(said)
 
     def values(self, values: Values) -> bytes:
         """See `Encoder.values`."""

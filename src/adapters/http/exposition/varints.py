@@ -1,5 +1,6 @@
 """Protobuf's varints, of whole columns at once."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,16 @@ class Varints(NamedTuple):
         encoded = np.zeros(int(upto[-1]), np.uint8)
         write(encoded, upto[:-1], numbers, lengths)
         return cls(encoded.tobytes(), upto)
+
+    @property
+    def each(self) -> list[bytes]:
+        """Each number by itself."""
+        return cut(self.encoded, self.upto)
+
+
+def cut(encoded: bytes, upto: Ints) -> list[bytes]:
+    """The pieces that end where the next one begins."""
+    return [encoded[start:end] for start, end in pairwise(upto.tolist())]
 
 
 def lengths_of(numbers: Ints) -> Ints:
