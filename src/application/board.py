@@ -15,6 +15,7 @@ from ..domain.sample import RequestSample, SampleBatch, SeriesKey
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
 from .count_events import EventCounts
 from .errors import OpsboardError
+from .event_feed import EventFeed
 from .health import HealthChecks
 from .ports import Clock, Ids, Store
 from .project_events import EventProjection
@@ -68,6 +69,7 @@ class Opsboard:
             ),
         }
         self.event_queries = EventQueries(store.event_index)
+        self.event_feed = EventFeed(store.journal)
         self.metrics_queries = MetricsQueries(
             store.journal, self.samples, self.rollups, store.rollups, clock
         )
