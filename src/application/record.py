@@ -121,11 +121,6 @@ class SampleRecorder:
         self._full = asyncio.Event()
         self.dropped = 0
 
-    @property
-    def waiting(self) -> int:
-        """How many samples are not in the journal yet."""
-        return self._waiting + len(self._numbers)
-
     def series(self, key: SeriesKey) -> int:
         """See `SampleSink.series`; past the limit, the number of the route `(other)`."""
         known = self._interned.find(key)

@@ -61,7 +61,7 @@ class VitalsQueries:
             started_at=self._started_at,
             events=dict(self._events.counts),
             samples_dropped=self._samples.dropped,
-            samples_waiting=self._samples.waiting,
+            samples_waiting=self._samples.unwritten,
             series_refused=dict(self._series_limit.refused),
             requests_refused=dict(self.requests_refused),
             lags={name: await each.lag() for name, each in self._projections.items()},

@@ -63,14 +63,14 @@ def metrics_routes(board: Opsboard, tokens: Tokens, version: str) -> Sequence[HT
         if form is None:
             snapshot = await board.metrics_queries.snapshot(question)
             return Response(snapshot, headers={"Vary": "Accept"})
-        headers = {"Vary": "Accept, Accept-Encoding"}
+        headers = {"Vary": "Accept, Accept-Encoding", "Content-Type": form.content_type}
         if takes_gzip(",".join(request.headers.getall("accept-encoding", []))):
             file = await exposition.gzipped(question, form)
             headers["Content-Encoding"] = "gzip"
-            return Response(file, headers=headers, media_type=form.content_type)
+            return Response(file, headers=headers)
         parts = await exposition.parts(question, form)
         headers["Content-Length"] = str(sum(part.length for part in parts))
-        return Stream(_inflated(parts), headers=headers, media_type=form.content_type)
+        return Stream(_inflated(parts), headers=headers)
 
     return [metrics]
 
