@@ -17,14 +17,17 @@ from .count_events import EventCounts
 from .errors import OpsboardError
 from .event_feed import EventFeed
 from .health import HealthChecks
+from .intake import Intake
 from .ports import Clock, Ids, Store
 from .project_events import EventProjection
 from .project_samples import SampleProjection
 from .query_catalogue import CatalogueQueries
+from .query_deploys import DeployQueries
 from .query_events import EventQueries
 from .query_metrics import MetricsQueries
 from .query_series import SeriesQueries
 from .record import EventRecorder, SampleRecorder
+from .record_spans import SpanRecorder
 from .retain import Retainer
 from .vitals import VitalsQueries
 
@@ -60,6 +63,8 @@ class Opsboard:
         self.series_limit = SeriesLimit(max_series, self._say_series_exceeded)
         self.recorder = EventRecorder(store.journal, clock)
         self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
+        self.intake = Intake()
+        self.spans = SpanRecorder(self.samples, self.recorder, clock, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
         self.event_counts = EventCounts(store.journal)
         self.projections: dict[str, SampleProjection | EventProjection] = {
@@ -77,13 +82,22 @@ class Opsboard:
             self.metrics_queries, store.journal, store.rollups, clock
         )
         self.catalogue = CatalogueQueries(self.metrics_queries)
-        self.health = HealthChecks(store, self.projections, self.samples, self.series_limit, clock)
+        self.deploys = DeployQueries(self.event_queries, self.metrics_queries, clock)
+        self.health = HealthChecks(
+            store,
+            self.projections,
+            samples=self.samples,
+            series_limit=self.series_limit,
+            intake=self.intake,
+            clock=clock,
+        )
         self.vitals = VitalsQueries(
             store,
             projections=self.projections,
             samples=self.samples,
             series_limit=self.series_limit,
             events=self.event_counts,
+            intake=self.intake,
             clock=clock,
         )
         self.retainer = Retainer(store, self.rollups, retention, clock)

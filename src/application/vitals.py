@@ -7,6 +7,7 @@ import msgspec
 
 from .cardinality import SeriesLimit
 from .count_events import EventCounts
+from .intake import Intake
 from .ports import Clock, Store, StoreVitals
 from .project_events import EventProjection
 from .project_samples import SampleProjection
@@ -16,12 +17,14 @@ from .record import SampleRecorder
 class Vitals(msgspec.Struct, frozen=True):
     """Counts are since the start, at `started_at` (ns since 1970).
 
-    `events` is by level and type, `series_refused` by service, `requests_refused` by status code,
+    `events` is by level and type, `received` by what came over OpenTelemetry's protocol and what
+    became of it, `series_refused` by service, `requests_refused` by status code,
     `lags` and `unreadable` by projection.
     """
 
     started_at: int
     events: Mapping[tuple[str, str], int]
+    received: Mapping[tuple[str, str], int]
     samples_dropped: int
     samples_waiting: int
     series_refused: Mapping[str, int]
@@ -42,6 +45,7 @@ class VitalsQueries:
         samples: SampleRecorder,
         series_limit: SeriesLimit,
         events: EventCounts,
+        intake: Intake,
         clock: Clock,
     ) -> None:
         """The start is now, by `clock`."""
@@ -50,6 +54,7 @@ class VitalsQueries:
         self._samples = samples
         self._series_limit = series_limit
         self._events = events
+        self._intake = intake
         self._started_at = clock.now()
         self.requests_refused: Counter[str] = Counter()
         """By status code: what whoever takes requests had to refuse before a route saw it."""
@@ -60,6 +65,7 @@ class VitalsQueries:
         return Vitals(
             started_at=self._started_at,
             events=dict(self._events.counts),
+            received=dict(self._intake.counts),
             samples_dropped=self._samples.dropped,
             samples_waiting=self._samples.unwritten,
             series_refused=dict(self._series_limit.refused),

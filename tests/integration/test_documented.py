@@ -16,9 +16,10 @@ from opsboard.adapters import rollup_blob, segment
 from opsboard.adapters.encoding import CODEC
 from opsboard.adapters.http import body, event_broadcast, event_routes, event_stream
 from opsboard.adapters.http.app import create_app
+from opsboard.adapters.http.otlp import export
 from opsboard.adapters.sqlite import rollups, writer
 from opsboard.adapters.sqlite import schema as schema_
-from opsboard.application import health, query_events, query_series, record
+from opsboard.application import health, query_deploys, query_events, query_series, record
 from opsboard.domain import event, histogram, words
 from opsboard.domain.retention import DEFAULT_RETENTION
 from opsboard.entrypoints import cli, protocol
@@ -98,10 +99,15 @@ def test_every_route_and_parameter_is_documented(schema: Any) -> None:
         said = section(page, f"{method} {path}")
         for parameter in operation.get("parameters", ()):
             assert f"`{parameter['name']}`" in said
-        if "requestBody" in operation:
-            fields = schema["components"]["schemas"]["EventDraft"]["properties"]
-            for field in fields:
-                assert f"| `{field}` |" in said
+        for field in fields_of_body(schema, operation):
+            assert f"| `{field}` |" in said
+
+
+def fields_of_body(schema: Any, operation: Any) -> Iterator[str]:
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        name = media["schema"].get("$ref", "").rpartition("/")[2]
+        if name:
+            yield from schema["components"]["schemas"][name]["properties"]
 
 
 def test_documented_parameters_exist(schema: Any) -> None:
@@ -138,8 +144,10 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"{event_routes.MAX_BODY_BYTES:,} bytes, within {body.BODY_DEADLINE_SECONDS:.0f}" in said
     assert f"{event.MAX_META_BYTES:,} bytes encoded, {event.MAX_META_DEPTH} levels" in said
     assert f"{event.MAX_MESSAGE_LENGTH:,} and {event.MAX_SERVICE_LENGTH} characters" in said
+    assert f"| body of `POST /v1/traces` | {export.MAX_BODY_BYTES:,} bytes" in said
     assert f"| `q` | {words.MAX_QUERY_LENGTH} " in said
     assert f"| `limit` | {query_events.MAX_PAGE} |" in said
+    assert f"| `limit` of `GET /deploys` | {query_deploys.MAX_DEPLOYS} |" in said
     limits = protocol.Limits()
     assert f"| connections | {limits.answered:,} |" in said
     assert f"Above {limits.answered:,} connections" in said

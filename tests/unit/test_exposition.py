@@ -67,6 +67,7 @@ async def filled(board: Opsboard) -> Opsboard:
         )
     observe(board, *(sample(route, service="hostile") for route in HOSTILE))
     await board.record_event("one", level="WARN", type="AUDIT")
+    board.intake.count("spans", "not kept", 3)
     for projection in board.projections.values():
         await projection.catch_up()
     return board
@@ -113,6 +114,8 @@ class TestForms:
             assert len(of_row) == 17
         audits = frozenset({("level", "WARN"), ("type", "AUDIT")})
         assert found["opsboard_events_total", audits] == 1
+        received = frozenset({("signal", "spans"), ("outcome", "not kept")})
+        assert found["opsboard_otlp_items_total", received] == 3
         assert found["opsboard_build_info", frozenset({("version", "1.2")})] == 1
         assert found["opsboard_start_time_seconds", frozenset()] == START_NS / 1e9
         assert text.endswith("# EOF\n") is (form is Form.OPENMETRICS)

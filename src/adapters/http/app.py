@@ -9,12 +9,14 @@ from litestar import Litestar
 from ...application.board import Opsboard
 from ...application.errors import StoreUnusable
 from .auth import Tokens
+from .deploy_routes import deploy_routes
 from .event_broadcast import EventBroadcast
 from .event_routes import event_routes
 from .health_routes import health_routes
 from .metrics_routes import metrics_routes
 from .middleware import ASGIApp, LatencyMiddleware
 from .openapi import openapi_config
+from .otlp.routes import otlp_routes
 from .page_routes import page_routes
 from .problems import problem_response
 from .security_headers import SecurityHeaders
@@ -57,7 +59,9 @@ def create_app(
             *metrics_routes(board, tokens, version),
             *series_routes(board, tokens),
             *event_routes(board, tokens),
+            *otlp_routes(board, tokens),
             *stream_routes(broadcast, tokens),
+            *deploy_routes(board, tokens),
         ],
         lifespan=[lifespan],
         exception_handlers={Exception: problem_response},

@@ -38,6 +38,14 @@ def own_families(vitals: Vitals, version: str) -> Sequence[Histograms | Values]:
             },
         ),
         _counter(
+            "otlp_items",
+            "What came over OpenTelemetry's protocol since the start, by what became of it.",
+            {
+                (("outcome", outcome), ("signal", signal)): count
+                for (signal, outcome), count in sorted(vitals.received.items())
+            },
+        ),
+        _counter(
             "samples_dropped",
             "Request samples that could not be kept since the start.",
             {(): vitals.samples_dropped},
