@@ -71,10 +71,13 @@ class Prometheus:
         self._client = client
 
     def ask(self, query: str) -> list[Any]:
-        answer = self._client.get("/query", params={"query": query}).json()
-        assert answer["status"] == "success", answer
-        result: list[Any] = answer["data"]["result"]
+        result: list[Any] = self._get("/query", query=query)["result"]
         return result
+
+    def _get(self, path: str, **parameters: str) -> Any:
+        answer = self._client.get(path, params=parameters)
+        answer.raise_for_status()  # while it starts, it answers 503
+        return answer.json()["data"]
 
     def value(self, query: str) -> float:
         """The only value that is found, as soon as there is one."""
@@ -86,7 +89,7 @@ class Prometheus:
         """The one that is scraped, after the first scrape."""
 
         def scraped() -> Any:
-            targets = self._client.get("/targets").json()["data"]["activeTargets"]
+            targets = self._get("/targets")["activeTargets"]
             return next((each for each in targets if each["health"] != "unknown"), None)
 
         target: Mapping[str, Any] = eventually(scraped)
@@ -99,7 +102,7 @@ def eventually(look: Callable[[], T]) -> T:
     while True:
         try:
             found = look()
-        except httpx.TransportError:
+        except httpx.HTTPError:
             if time.monotonic() > deadline:
                 raise
         else:
