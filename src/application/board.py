@@ -27,6 +27,7 @@ from .query_events import EventQueries
 from .query_metrics import MetricsQueries
 from .query_series import SeriesQueries
 from .record import EventRecorder, SampleRecorder
+from .record_logs import LogRecorder
 from .record_spans import SpanRecorder
 from .retain import Retainer
 from .vitals import VitalsQueries
@@ -65,6 +66,7 @@ class Opsboard:
         self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
         self.intake = Intake()
         self.spans = SpanRecorder(self.samples, self.recorder, clock, self.intake)
+        self.logs = LogRecorder(self.recorder, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
         self.event_counts = EventCounts(store.journal)
         self.projections: dict[str, SampleProjection | EventProjection] = {

@@ -25,6 +25,8 @@ from .ports import Clock, Ids, Journal
 from .readable import readable
 
 FLUSH_EVERY_SECONDS = 1.0
+EVENTS_AT_ONCE = 200
+"""After so many of a batch were made, other requests have their turn."""
 MAX_BATCH = 4_096
 MAX_WAITING_SAMPLES = 200_000
 MAX_KEY_LENGTH = 255
@@ -76,16 +78,21 @@ class EventRecorder:
         raise StoreUnavailable(f"event {number} can not be read back")
 
     async def record_all(self, drafts: Sequence[EventFields], key: IdempotencyKey | None) -> int:
-        """Record all of these or none, and give their number, once they are durable.
+        """Record all of these or none, at once; how many were, when they are durable.
 
-        With a key that was used within 24 hours for the same thing, nothing is recorded. Raises
-        what `record` does.
+        With a key that was used within 24 hours for the same thing, that is none. Raises what
+        `record` does.
         """
         now = self._clock.now()
-        events = [OperationalEvent.say(ts=now, **draft) for draft in drafts]
-        if events:
-            await self._journal.append(Stream.EVENTS, events, key)
-        return len(events)
+        events = []
+        for draft in drafts:
+            events.append(OperationalEvent.say(ts=now, **draft))
+            if not len(events) % EVENTS_AT_ONCE:
+                await asyncio.sleep(0)
+        if not events:
+            return 0
+        appended = await self._journal.append(Stream.EVENTS, events, key)
+        return 0 if appended.replayed else len(events)
 
 
 def checked_key(key: str) -> str:

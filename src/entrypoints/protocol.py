@@ -4,13 +4,18 @@ import asyncio
 import resource
 from collections import Counter
 from http import HTTPStatus
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from ..adapters.http.middleware import ASGIApp, Receive, Scope, Send
 from ..adapters.http.problems import refusal
+from .one_write import OneWrite, Outbox
 
 MAX_CONNECTIONS = 4_096
 MAX_FILES = 16_384
@@ -55,6 +60,7 @@ class BoundedProtocol(HttpToolsProtocol):
     limits = Limits()
     refused: ClassVar[Counter[str]] = Counter()
     """By status code: requests that no route saw, and connections for which there was no room."""
+    outbox = Outbox()
     _head_bytes = 0
     _in_body = False
     _deadline: asyncio.TimerHandle | None = None
@@ -126,6 +132,9 @@ class BoundedProtocol(HttpToolsProtocol):
         finally:
             self.app = app
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, cast(Any, OneWrite(app, cycle, self.outbox)))
+
     def on_message_complete(self) -> None:
         """What comes next is the head of another request."""
         super().on_message_complete()
@@ -163,8 +172,14 @@ class BoundedProtocol(HttpToolsProtocol):
         """What uvicorn calls for bytes that are no HTTP; its message says no more than that."""
         self.refuse(HTTPStatus.BAD_REQUEST, msg)
 
+    def shutdown(self) -> None:
+        """Close the connection once it owes nothing more."""
+        self.outbox.flush()
+        super().shutdown()
+
     def cut_off(self) -> bool:
         """End the connection, with an answer if none has begun; whether it was owed anything."""
+        self.outbox.flush()
         if self._is_answering():
             self.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "The server ends; ask again.")
             self.cycle.disconnected = True
@@ -175,6 +190,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def refuse(self, status: HTTPStatus, detail: str) -> None:
         """Answer with a problem, unless another answer has begun, and close the connection."""
+        self.outbox.flush()
         if not self._is_answering() or not self.cycle.response_started:
             self._count(status)
             body, headers = refusal(status, detail)
@@ -197,7 +213,8 @@ def bounded_by(limits: Limits, refused: Counter[str] | None = None) -> type[Boun
     What it refuses is counted in `refused`.
     """
     counted = Counter[str]() if refused is None else refused
-    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits, "refused": counted})
+    own = {"limits": limits, "outbox": Outbox(), "refused": counted}
+    return type("BoundedProtocol", (BoundedProtocol,), own)
 
 
 def _refusing(status: HTTPStatus, detail: str) -> ASGIApp:

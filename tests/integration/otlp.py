@@ -7,8 +7,10 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ..fakes import START_NS
@@ -80,6 +82,37 @@ def traces(*spans: Span, **resource: Any) -> ExportTraceServiceRequest:
         attributes({name.replace("__", "."): value for name, value in said.items()})
     )
     sent.scope_spans.add().spans.extend(spans)
+    return request
+
+
+def record(
+    body: Any = "hello",
+    *,
+    severity: int = 9,
+    text: str = "",
+    time: int = START_NS,
+    said: Mapping[str, Any] | None = None,
+) -> LogRecord:
+    """A log record; `said` are its attributes."""
+    return LogRecord(
+        body=attribute("", body).value,
+        severity_number=severity,  # type: ignore[arg-type]
+        severity_text=text,
+        time_unix_nano=time,
+        attributes=attributes(said or {}),
+    )
+
+
+def logs(
+    *records: LogRecord, scope: str = "", resource: Mapping[str, Any] | None = None
+) -> ExportLogsServiceRequest:
+    """One request with these log records."""
+    request = ExportLogsServiceRequest()
+    sent = request.resource_logs.add()
+    sent.resource.attributes.extend(attributes({"service.name": "shop", **(resource or {})}))
+    of_scope = sent.scope_logs.add()
+    of_scope.scope.name = scope
+    of_scope.log_records.extend(records)
     return request
 
 

@@ -144,7 +144,7 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"{event_routes.MAX_BODY_BYTES:,} bytes, within {body.BODY_DEADLINE_SECONDS:.0f}" in said
     assert f"{event.MAX_META_BYTES:,} bytes encoded, {event.MAX_META_DEPTH} levels" in said
     assert f"{event.MAX_MESSAGE_LENGTH:,} and {event.MAX_SERVICE_LENGTH} characters" in said
-    assert f"| body of `POST /v1/traces` | {export.MAX_BODY_BYTES:,} bytes" in said
+    assert f"| body of `POST /v1/traces` and `/v1/logs` | {export.MAX_BODY_BYTES:,} bytes" in said
     assert f"| `q` | {words.MAX_QUERY_LENGTH} " in said
     assert f"| `limit` | {query_events.MAX_PAGE} |" in said
     assert f"| `limit` of `GET /deploys` | {query_deploys.MAX_DEPLOYS} |" in said

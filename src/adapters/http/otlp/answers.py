@@ -1,5 +1,6 @@
 """What an export is answered with: `partial_success`, or `google.rpc.Status` for an error."""
 
+from collections import Counter
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -29,6 +30,12 @@ class Rejected(msgspec.Struct, frozen=True):
 
     count: int = 0
     reason: str = ""
+
+
+def rejected_for(faults: Counter[str]) -> Rejected:
+    """The count and the reasons, the most frequent first."""
+    said = "; ".join(f"{fault} ({times})" for fault, times in faults.most_common())
+    return Rejected(faults.total(), said)
 
 
 class Answer(NamedTuple):

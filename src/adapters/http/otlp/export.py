@@ -1,7 +1,9 @@
 """One export over HTTP: the same for every signal."""
 
+import hashlib
 from typing import Protocol
 
+from ....domain.entry import IdempotencyKey
 from ..auth import Tokens
 from ..content_coding import read_inflated
 from ..headers import by_name
@@ -24,6 +26,12 @@ class Signal(Protocol):
         Raises `InvalidInput` where the body can not be decoded, `Overloaded`, `StoreUnavailable`.
         """
         ...
+
+
+def key_for(body: bytes) -> IdempotencyKey:
+    """The same body, sent again within 24 hours, is recorded once, also after a restart."""
+    digest = hashlib.sha256(body).digest()
+    return IdempotencyKey(f"otlp {digest.hex()}", digest)
 
 
 class Export:

@@ -36,6 +36,20 @@ _MESSAGES: Mapping[str, Sequence[tuple[str, int, str]]] = {
         ("status", 15, "SpanStatus"),
     ],
     "SpanStatus": [("code", 3, "int32")],
+    "Logs": [("resource_logs", 1, "repeated ResourceLogs")],
+    "ResourceLogs": [("resource", 1, "bytes"), ("scope_logs", 2, "repeated ScopeLogs")],
+    "ScopeLogs": [("scope", 1, "bytes"), ("log_records", 2, "repeated LogRecord")],
+    "LogRecord": [
+        ("time_unix_nano", 1, "fixed64"),
+        ("severity_number", 2, "int32"),
+        ("severity_text", 3, "bytes"),
+        ("body", 5, "bytes"),
+        ("attributes", 6, "repeated bytes"),
+        ("trace_id", 9, "bytes"),
+        ("span_id", 10, "bytes"),
+        ("observed_time_unix_nano", 11, "fixed64"),
+        ("event_name", 12, "bytes"),
+    ],
     "ExportResponse": [("partial_success", 1, "PartialSuccess")],
     "PartialSuccess": [("rejected", 1, "int64"), ("error_message", 2, "string")],
     "Status": [("code", 1, "int32"), ("message", 2, "string")],
@@ -66,6 +80,8 @@ def _message(name: str) -> Any:
 
 Traces = _message("Traces")
 """`ExportTraceServiceRequest`; resources, attributes and events are bytes."""
+Logs = _message("Logs")
+"""`ExportLogsServiceRequest`; text is bytes, so that one wrong character spoils one record."""
 ExportResponse = _message("ExportResponse")
 """What every export is answered with: the responses of the signals differ in names only."""
 Status = _message("Status")

@@ -19,7 +19,8 @@ from ....application.board import Opsboard
 from ..auth import Tokens
 from .encoding import Encoding
 from .export import Export, Signal
-from .traces import Traces
+from .logs import LogSignal
+from .traces import TraceSignal
 
 
 @dataclass
@@ -41,7 +42,7 @@ class _ExportOperation(Operation):
 
 
 def otlp_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
-    """`/v1/traces`, which needs the token."""
+    """`/v1/traces` and `/v1/logs`, which need the token."""
 
     def answered_by(signal: Signal) -> Any:
         export = Export(signal, tokens)
@@ -54,7 +55,7 @@ def otlp_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
     @post(
         "/v1/traces",
         status_code=200,
-        middleware=answered_by(Traces(board)),
+        middleware=answered_by(TraceSignal(board)),
         operation_class=_ExportOperation,
         tags=["opentelemetry"],
     )
@@ -62,4 +63,15 @@ def otlp_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
         """Keep server spans as request samples, and recorded exceptions as events."""
         raise AssertionError("answered by Export, which stands before this description")
 
-    return [export_traces]
+    @post(
+        "/v1/logs",
+        status_code=200,
+        middleware=answered_by(LogSignal(board)),
+        operation_class=_ExportOperation,
+        tags=["opentelemetry"],
+    )
+    async def export_logs() -> dict[str, Any]:
+        """Keep log records as operational events."""
+        raise AssertionError("answered by Export, which stands before this description")
+
+    return [export_traces, export_logs]

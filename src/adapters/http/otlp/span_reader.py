@@ -15,31 +15,20 @@ from ....domain.span import (
     TRACE_ID_LENGTH,
     SpanColumns,
     series_of,
-    service_of,
 )
 from ....domain.validation import InvalidInput
-from .trace_messages import SpanEvent, TraceForm
+from .encoding import Encoding
+from .resources import Resource, Resources
+from .trace_messages import FORMS, SpanEvent, TraceForm
 
 MAX_KNOWN_ATTRIBUTES = 65_536
 MAX_KNOWN_BYTES = 1_024
-MAX_KNOWN_RESOURCES = 1_024
 SPANS_AT_ONCE = 2_000
 """After so many, other requests have their turn."""
 
 _SERVER = frozenset({2, "SPAN_KIND_SERVER"})
 _FAILED = frozenset({2, "STATUS_CODE_ERROR"})
 _NOT_KEPT = -1
-
-
-class _Resource:
-    """Who sent spans: its service, and the series of each set of attributes that was seen there."""
-
-    __slots__ = ("fault", "series", "service")
-
-    def __init__(self, service: str, fault: InvalidInput | None = None) -> None:
-        self.service = service
-        self.fault = fault
-        self.series: dict[tuple[int, ...], int] = {}
 
 
 class _Gathered:
@@ -52,7 +41,7 @@ class _Gathered:
         self.ends: list[Any] = []
         self.not_kept = 0
         self.faults: Counter[str] = Counter()
-        self.found: list[tuple[str, Any, SpanEvent]] = []
+        self.found: list[tuple[Resource, Any, SpanEvent]] = []
 
     def spans(self, form: TraceForm, keys: Mapping[int, SeriesKey]) -> Spans:
         columns = SpanColumns(
@@ -74,14 +63,14 @@ class _Gathered:
         ids = form.ids([id for _, id, _ in self.found])
         return [
             SpanException(
-                service,
+                resource.service,
                 id[:TRACE_ID_LENGTH],
                 id[TRACE_ID_LENGTH:],
                 event.time,
-                event.attributes,
-                series.get((service, id[:TRACE_ID_LENGTH])),
+                {**event.attributes, **resource.origin},
+                series.get((resource.service, id[:TRACE_ID_LENGTH])),
             )
-            for (service, _, event), id in zip(self.found, ids, strict=True)
+            for (resource, _, event), id in zip(self.found, ids, strict=True)
         ]
 
 
@@ -92,14 +81,14 @@ class SpanReader:
     so what they mean is remembered, within bounds, and forgotten as a whole.
     """
 
-    def __init__(self, form: TraceForm, samples: SampleRecorder) -> None:
+    def __init__(self, encoding: Encoding, samples: SampleRecorder) -> None:
         """Number series as `samples` does."""
-        self._form = form
+        self._form = FORMS[encoding]
         self._samples = samples
         self._ids = count(1)
         self._known: dict[bytes, int] = {}
         self._meanings: dict[int, tuple[str, Any]] = {}
-        self._resources: dict[bytes, _Resource] = {}
+        self._resources = Resources(encoding)
         self._keys: dict[int, SeriesKey] = {}
 
     async def read(self, body: bytes) -> Spans:
@@ -114,27 +103,15 @@ class SpanReader:
                 await asyncio.sleep(0)
         return gathered.spans(self._form, self._keys)
 
-    def _parts(self, traces: Any) -> Iterable[tuple[_Resource, Sequence[Any]]]:
+    def _parts(self, traces: Any) -> Iterable[tuple[Resource, Sequence[Any]]]:
         for resource_spans in traces.resource_spans or ():
-            resource = self._resource(bytes(resource_spans.resource))
+            resource = self._resources.of(bytes(resource_spans.resource))
             for scope_spans in resource_spans.scope_spans or ():
                 spans = scope_spans.spans or ()
                 for start in range(0, len(spans), SPANS_AT_ONCE):
                     yield resource, spans[start : start + SPANS_AT_ONCE]
 
-    def _resource(self, raw: bytes) -> _Resource:
-        found = self._resources.get(raw)
-        if found is None:
-            try:
-                found = _Resource(service_of(self._form.resource(raw)))
-            except InvalidInput as fault:
-                found = _Resource("", fault)
-            if len(self._resources) >= MAX_KNOWN_RESOURCES:
-                self._resources.clear()
-            self._resources[raw] = found
-        return found
-
-    def _walk(self, resource: _Resource, spans: Iterable[Any], gathered: _Gathered) -> None:
+    def _walk(self, resource: Resource, spans: Iterable[Any], gathered: _Gathered) -> None:
         raw_attributes, known = self._form.raw_attributes, self._known.get
         series = resource.series
         for span in spans:
@@ -153,7 +130,7 @@ class SpanReader:
             if span.events:
                 self._find_exceptions(resource, span, gathered)
 
-    def _series(self, resource: _Resource, span: Any, gathered: _Gathered) -> int:
+    def _series(self, resource: Resource, span: Any, gathered: _Gathered) -> int:
         """The number of a span's series, where its attributes have not been seen together yet."""
         attributes = list((self._form.raw_attributes or _as_they_are)(span))
         failed = span.status is not None and span.status.code in _FAILED
@@ -196,7 +173,7 @@ class SpanReader:
         id = self._known[raw] = next(self._ids)
         self._meanings[id] = (name, value)
 
-    def _remember(self, resource: _Resource, attributes: Iterable[bytes], number: int) -> None:
+    def _remember(self, resource: Resource, attributes: Iterable[bytes], number: int) -> None:
         """Only where nothing is missing: what is could be among attributes not known yet."""
         found = tuple(filter(None, map(self._known.get, attributes)))
         roles = {ROLES[self._meanings[id][0]] for id in found}
@@ -205,7 +182,7 @@ class SpanReader:
                 resource.series.clear()
             resource.series[found] = number
 
-    def _find_exceptions(self, resource: _Resource, span: Any, gathered: _Gathered) -> None:
+    def _find_exceptions(self, resource: Resource, span: Any, gathered: _Gathered) -> None:
         for raw in span.events:
             try:
                 event = self._form.event(bytes(raw))
@@ -214,7 +191,7 @@ class SpanReader:
                 continue
             if event.name == "exception" and resource.fault is None:
                 id = span.trace_id + span.span_id
-                gathered.found.append((resource.service, id, event))
+                gathered.found.append((resource, id, event))
 
 
 def _as_they_are(span: Any) -> Iterable[bytes]:

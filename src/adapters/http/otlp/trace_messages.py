@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ....domain.span import ROLES
@@ -61,10 +60,6 @@ class _JsonTraces(msgspec.Struct, rename="camel"):
     resource_spans: list[_JsonResourceSpans] | None = None
 
 
-class _JsonResource(msgspec.Struct):
-    attributes: list[JsonKeyValue] | None = None
-
-
 class _JsonEvent(msgspec.Struct, rename="camel"):
     name: str | None = None
     time_unix_nano: int | str | None = None
@@ -74,7 +69,6 @@ class _JsonEvent(msgspec.Struct, rename="camel"):
 _NAME_TAG = b"\n"
 _NAMES = frozenset(name.encode() for name in ROLES)
 _decode_traces = msgspec.json.Decoder(_JsonTraces).decode
-_decode_resource = msgspec.json.Decoder(_JsonResource | None).decode
 _decode_event = msgspec.json.Decoder(_JsonEvent).decode
 
 
@@ -87,17 +81,12 @@ class TraceForm(NamedTuple):
     """
 
     decode: Callable[[bytes], Any]
-    resource: Callable[[bytes], Attributes]
     attribute: Callable[[bytes], tuple[str, Any]]
     may_matter: Callable[[bytes], bool]
     raw_attributes: Callable[[Any], Iterable[bytes]] | None
     ids: Callable[[Sequence[Any]], Sequence[bytes]]
     times: Callable[[Sequence[Any]], npt.NDArray[np.uint64]]
     event: Callable[[bytes], SpanEvent]
-
-
-def _protobuf_resource(raw: bytes) -> Attributes:
-    return protobuf_attributes(decode_protobuf(Resource, raw).attributes)
 
 
 def _protobuf_may_matter(raw: bytes) -> bool:
@@ -108,11 +97,6 @@ def _protobuf_may_matter(raw: bytes) -> bool:
 def _protobuf_event(raw: bytes) -> SpanEvent:
     event = decode_protobuf(Span.Event, raw)
     return SpanEvent(event.name, event.time_unix_nano, protobuf_attributes(event.attributes))
-
-
-def _json_resource(raw: bytes) -> Attributes:
-    resource = decode_json(_decode_resource, raw)
-    return {} if resource is None else json_attributes(resource.attributes)
 
 
 def _json_may_matter(raw: bytes) -> bool:
@@ -146,7 +130,6 @@ def _json_times(times: Sequence[Any]) -> npt.NDArray[np.uint64]:
 FORMS = {
     Encoding.PROTOBUF: TraceForm(
         decode=lambda body: decode_protobuf(Traces, body),
-        resource=_protobuf_resource,
         attribute=protobuf_attribute,
         may_matter=_protobuf_may_matter,
         raw_attributes=None,
@@ -156,7 +139,6 @@ FORMS = {
     ),
     Encoding.JSON: TraceForm(
         decode=lambda body: decode_json(_decode_traces, body),
-        resource=_json_resource,
         attribute=json_attribute,
         may_matter=_json_may_matter,
         raw_attributes=lambda span: map(bytes, span.attributes or ()),
