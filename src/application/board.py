@@ -27,6 +27,7 @@ from .query_events import EventQueries
 from .query_metrics import MetricsQueries
 from .query_series import SeriesQueries
 from .record import EventRecorder, SampleRecorder
+from .record_histograms import HistogramRecorder
 from .record_logs import LogRecorder
 from .record_spans import SpanRecorder
 from .retain import Retainer
@@ -69,6 +70,9 @@ class Opsboard:
         self.logs = LogRecorder(self.recorder, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
         self.event_counts = EventCounts(store.journal)
+        self.histograms = HistogramRecorder(
+            store.journal, self.samples, self.rollups, self.series_limit, clock
+        )
         self.projections: dict[str, SampleProjection | EventProjection] = {
             "rollups": self.rollups,
             "event_index": EventProjection(
