@@ -14,6 +14,7 @@ from ..domain.retention import Retention
 from ..domain.sample import RequestSample, SampleBatch, SeriesKey
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
 from .errors import OpsboardError
+from .event_feed import EventFeed
 from .health import HealthChecks
 from .ports import Clock, Ids, Store
 from .project_events import EventProjection
@@ -63,6 +64,7 @@ class Opsboard:
             "event_index": EventProjection(store.journal, store.event_index),
         }
         self.event_queries = EventQueries(store.event_index)
+        self.event_feed = EventFeed(store.journal)
         self.metrics_queries = MetricsQueries(
             store.journal, self.samples, self.rollups, store.rollups, clock
         )

@@ -20,13 +20,16 @@ class Limits(msgspec.Struct, frozen=True):
     """What clients are given.
 
     `answered` connections get answers, those beyond are told to wait, and beyond `connections`
-    they are closed at once. The head of a request is its request line and headers.
+    they are closed at once. The head of a request is its request line and headers. Who takes
+    nothing of an answer for `stalled_seconds`, while more of it waits than is held here, is cut
+    off.
     """
 
     answered: int = MAX_CONNECTIONS
     connections: int = 2 * MAX_CONNECTIONS
     head_seconds: float = 15.0
     head_bytes: int = 64 * 1024
+    stalled_seconds: float = 15.0
 
 
 def limits_of_this_process() -> Limits:
@@ -51,6 +54,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _in_body = False
     _deadline: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect the head of a first request, if there is room for the connection at all."""
@@ -63,7 +67,23 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing more."""
         self._expect_nothing()
+        self._cancel_stalled()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """What is held for the client is as much as may be: it has to take some of it in time."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self.limits.stalled_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It did."""
+        self._cancel_stalled()
+        super().resume_writing()
+
+    def _cancel_stalled(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; until a head is complete, it may only be so long and take so long."""

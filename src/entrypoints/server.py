@@ -13,7 +13,8 @@ import msgspec
 import uvicorn
 
 from .. import __version__
-from ..adapters.http.app import create_app
+from ..adapters.http.app import broadcast_of, create_app
+from ..adapters.http.event_broadcast import EventBroadcast
 from ..adapters.http.middleware import ASGIApp
 from ..application.board import Opsboard
 from ..application.errors import StoreUnusable
@@ -57,6 +58,7 @@ class GracefulServer(uvicorn.Server):
     """
 
     announce: Callable[[], None]
+    end_streams: Callable[[], None]
     requests_cut_off = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -75,6 +77,7 @@ class GracefulServer(uvicorn.Server):
             listener.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
+        self.end_streams()
         await self._wait(self._is_idle, GRACE_SECONDS)
         await self._cut_off()
         settling = asyncio.create_task(self.lifespan.shutdown())
@@ -152,7 +155,10 @@ def serve(settings: Settings, announce: Callable[[str, Retention], None]) -> End
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         failures: list[StoreUnusable] = []
         board = container_for(settings.store, settings.retention, settings.max_series).board()
-        server = GracefulServer(_config(_app(board, settings, failures), _limits()))
+        broadcast = broadcast_of(board)
+        app = _app(board, broadcast, settings, failures)
+        server = GracefulServer(_config(app, _limits()))
+        server.end_streams = broadcast.end
         server.announce = lambda: announce(address, board.retainer.retention)
         with _without_traces_of(failures):
             server.run(sockets=[listener])
@@ -192,7 +198,12 @@ def _without_traces_of(failures: Sequence[StoreUnusable]) -> Iterator[None]:
         log.removeFilter(untold)
 
 
-def _app(board: Opsboard, settings: Settings, failures: list[StoreUnusable]) -> ASGIApp:
+def _app(
+    board: Opsboard,
+    broadcast: EventBroadcast,
+    settings: Settings,
+    failures: list[StoreUnusable],
+) -> ASGIApp:
     """The app; where its store can not be opened, the reason is added to `failures`."""
     return create_app(
         board,
@@ -200,6 +211,7 @@ def _app(board: Opsboard, settings: Settings, failures: list[StoreUnusable]) -> 
         read_token=settings.read_token,
         version=__version__,
         on_unusable=failures.append,
+        broadcast=broadcast,
     )
 
 

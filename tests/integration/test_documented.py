@@ -14,7 +14,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from opsboard.adapters import rollup_blob, segment
 from opsboard.adapters.encoding import CODEC
-from opsboard.adapters.http import body, event_routes
+from opsboard.adapters.http import body, event_broadcast, event_routes, event_stream
 from opsboard.adapters.http.app import create_app
 from opsboard.adapters.sqlite import rollups, writer
 from opsboard.adapters.sqlite import schema as schema_
@@ -110,7 +110,8 @@ def test_documented_parameters_exist(schema: Any) -> None:
             said = section(REFERENCE / "http.md", f"GET {path}")
             _, _, table = said.partition("| parameter | meaning |\n")
             documented = re.findall(r"^\| `(\w+)`", table.partition("\n\n")[0], re.MULTILINE)
-            assert documented == [p["name"] for p in operation.get("parameters", ())], path
+            parameters = operation.get("parameters", ())
+            assert documented == [p["name"] for p in parameters if p["in"] != "header"], path
 
 
 @pytest.mark.parametrize("name", opsboard.__all__)
@@ -146,8 +147,13 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"headers | {limits.head_bytes:,} bytes, within {limits.head_seconds:.0f} sec" in said
     assert f"| {query_series.MAX_POINTS:,} in time, and {query_series.MAX_VALUES:,} over" in said
     assert f"| {writer.MAX_WAITING:,}; above" in said
+    assert f"| open event streams | {event_broadcast.MAX_STREAMS}; above" in said
+    assert f"takes nothing of an answer | {limits.stalled_seconds:.0f} seconds" in said
     assert f"| {record.MAX_WAITING_SAMPLES:,}; above" in said
     page = (REFERENCE / "http.md").read_text()
+    assert f"every {event_broadcast.HEARTBEAT_SECONDS:.0f} seconds" in page
+    assert f"asks for {event_stream.RECONNECT_MS // 1000} seconds" in page
+    assert f"over {event_broadcast.MAX_LAG:,} events" in page
     assert f"one that gives at most {query_series.DEFAULT_POINTS} points" in page
     assert f"within {100 * histogram.MAX_ERROR:.1f} % of the exact" in page
     assert f"at most {health.MAX_LAG_ENTRIES:,} entries behind" in page

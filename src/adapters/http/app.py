@@ -9,6 +9,7 @@ from litestar import Litestar
 from ...application.board import Opsboard
 from ...application.errors import StoreUnusable
 from .auth import Tokens
+from .event_broadcast import EventBroadcast
 from .event_routes import event_routes
 from .health_routes import health_routes
 from .metrics_routes import metrics_routes
@@ -18,6 +19,7 @@ from .page_routes import page_routes
 from .problems import problem_response
 from .security_headers import SecurityHeaders
 from .series_routes import series_routes
+from .stream_routes import stream_routes
 
 SERVICE = "opsboard"
 
@@ -29,12 +31,15 @@ def create_app(
     read_token: str | None,
     version: str,
     on_unusable: Callable[[StoreUnusable], None] = lambda _: None,
+    broadcast: EventBroadcast | None = None,
 ) -> ASGIApp:
     """The app over `board`, which its lifespan starts and stops.
 
-    A store that can not be opened ends the start; `on_unusable` is told why.
+    A store that can not be opened ends the start; `on_unusable` is told why. Open streams hold up
+    the end of a server: one that ends calls `end` of the `broadcast` that it passed.
     """
     tokens = Tokens(api_token, read_token)
+    broadcast = broadcast or broadcast_of(board)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -52,6 +57,7 @@ def create_app(
             *metrics_routes(board, tokens),
             *series_routes(board, tokens),
             *event_routes(board, tokens),
+            *stream_routes(broadcast, tokens),
         ],
         lifespan=[lifespan],
         exception_handlers={Exception: problem_response},
@@ -60,3 +66,8 @@ def create_app(
         debug=False,
     )
     return LatencyMiddleware(SecurityHeaders(cast(ASGIApp, app)), service=SERVICE, to=board)
+
+
+def broadcast_of(board: Opsboard) -> EventBroadcast:
+    """What streams the events of a board, and tells when its samples were folded."""
+    return EventBroadcast(board.event_feed, lambda: board.rollups.checkpoint)

@@ -42,41 +42,53 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int
     Raises `BodyTooLarge` (at once where Content-Length says so), `BodyTooSlow` after
     `BODY_DEADLINE_SECONDS`, `ClientGone`.
     """
-    declared = headers.get(b"content-length", b"")
-    if declared.isdigit() and int(declared[:18]) > limit:
-        raise _too_large(limit)
+    refuse_length(headers, limit)
     try:
         async with asyncio.timeout(BODY_DEADLINE_SECONDS):
             return await _receive_all(receive, limit)
     except TimeoutError as error:
-        raise BodyTooSlow(
-            f"The body did not arrive within {BODY_DEADLINE_SECONDS:.0f} seconds.",
-            {"connection": "close"},
-        ) from error
+        raise too_slow() from error
+
+
+def refuse_length(headers: Mapping[bytes, bytes], limit: int) -> None:
+    """Raises `BodyTooLarge` where Content-Length says so, before any of it was read."""
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared[:18]) > limit:
+        raise too_large(limit)
 
 
 async def _receive_all(receive: Receive, limit: int) -> bytes:
-    message = await _next(receive)
+    message = await next_message(receive)
     body: bytes = message.get("body", b"")
     if message.get("more_body"):
         parts, size = [body], len(body)
         while message.get("more_body") and size <= limit:
-            message = await _next(receive)
+            message = await next_message(receive)
             parts.append(message.get("body", b""))
             size += len(parts[-1])
         body = b"".join(parts)
     if len(body) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     return body
 
 
-async def _next(receive: Receive) -> Any:
+async def next_message(receive: Receive) -> Any:
+    """The next part of the body. Raises `ClientGone`."""
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientGone("The client went away.")
     return message
 
 
-def _too_large(limit: int) -> BodyTooLarge:
+def too_slow() -> BodyTooSlow:
+    """The error of a body that is not there in time."""
+    return BodyTooSlow(
+        f"The body did not arrive within {BODY_DEADLINE_SECONDS:.0f} seconds.",
+        {"connection": "close"},
+    )
+
+
+def too_large(limit: int) -> BodyTooLarge:
+    """The error of a body that is over its limit."""
     # What is still on its way of such a body is not worth reading.
     return BodyTooLarge(f"The body must be at most {limit} bytes.", {"connection": "close"})

@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
+from litestar.params import HeaderParameter
 
 from ...domain.validation import InvalidInput, Violation
 
@@ -19,9 +20,11 @@ def known_parameters(
     given = connection.query_params.multi_items()
     if not given:
         return
-    known = (
-        handler.parsed_fn_signature.parameters.keys() - connection.path_params.keys() - {"request"}
-    )
+    known = {
+        name
+        for name, field in handler.parsed_fn_signature.parameters.items()
+        if not isinstance(field.kwarg_definition, HeaderParameter)
+    } - {"request", *connection.path_params}
     seen: set[str] = set()
     violations = []
     for name, _ in given:
