@@ -13,10 +13,12 @@ from ..domain.metrics import MetricsSnapshot
 from ..domain.retention import Retention
 from ..domain.sample import RequestSample, SampleBatch, SeriesKey
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
+from .error_triage import ErrorTriage
 from .errors import OpsboardError
 from .event_feed import EventFeed
 from .health import HealthChecks
 from .ports import Clock, Ids, Store
+from .project_errors import ErrorProjection
 from .project_events import EventProjection
 from .project_samples import SampleProjection
 from .query_catalogue import CatalogueQueries
@@ -59,11 +61,14 @@ class Opsboard:
         self.recorder = EventRecorder(store.journal, clock)
         self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
-        self.projections: dict[str, SampleProjection | EventProjection] = {
+        self.errors = ErrorProjection(store.journal, store.folds, clock)
+        self.projections: dict[str, SampleProjection | EventProjection | ErrorProjection] = {
             "rollups": self.rollups,
             "event_index": EventProjection(store.journal, store.event_index),
+            "error_groups": self.errors,
         }
         self.event_queries = EventQueries(store.event_index)
+        self.error_groups = ErrorTriage(self.errors, store.event_index, self.recorder, clock)
         self.event_feed = EventFeed(store.journal)
         self.metrics_queries = MetricsQueries(
             store.journal, self.samples, self.rollups, store.rollups, clock
@@ -73,7 +78,7 @@ class Opsboard:
         )
         self.catalogue = CatalogueQueries(self.metrics_queries)
         self.health = HealthChecks(store, self.projections, self.samples, self.series_limit, clock)
-        self.retainer = Retainer(store, self.rollups, retention, clock)
+        self.retainer = Retainer(store, self.rollups, self.errors, retention, clock)
         self._said: set[asyncio.Task[RecordedEvent]] = set()
 
     async def __aenter__(self) -> Self:

@@ -82,6 +82,17 @@ class ErrorGroup(msgspec.Struct):
         start = last - (points - 1) * step
         return start, [known.get(start + at * step, 0) for at in range(points)]
 
+    def copy(self) -> "ErrorGroup":
+        """The group as it is now, whatever comes after."""
+        return msgspec.structs.replace(
+            self,
+            events=list(self.events),
+            services=dict(self.services),
+            routes=dict(self.routes),
+            hours=dict(self.hours),
+            days=dict(self.days),
+        )
+
     def occur(self, id: int, event: OperationalEvent) -> None:
         """Count one more occurrence; it reopens what was resolved before it happened."""
         self.count += 1

@@ -1,4 +1,4 @@
-"""What makes two exceptions the same error: a name for the place in the code that they come from."""
+"""What makes two exceptions the same error: the place in the code that they come from."""
 
 import hashlib
 import re
@@ -39,8 +39,7 @@ def fingerprint(type: str, message: str, stacktrace: str, service: str) -> str:
     """
     chain = parse_trace(stacktrace)
     chain[0].type = type
-    places = _places(chain)
-    parts = places or ["", service, _kind(type), masked(message)]
+    parts = _places(chain) or [[service, _kind(type), masked(message)]]
     return hashlib.sha256(_encode(parts)).hexdigest()[:LENGTH]
 
 

@@ -38,12 +38,14 @@ _FOREIGN_NAMESPACES = (
 _COMPILED_METHOD = re.compile(r"<([^<>]+)>")
 _ARITY = re.compile(r"`\d+|\[[^\]]*\]")
 
-_GO_LIBRARY = frozenset(
-    "archive bufio builtin bytes cmp compress container context crypto database debug embed "
-    "encoding errors expvar flag fmt go hash html image index internal io iter log maps math mime "
-    "net os path plugin reflect regexp runtime slices sort strconv strings structs sync syscall "
-    "testing text time unicode unique unsafe vendor weak".split()
-)
+_GO_LIBRARY = frozenset((
+    "archive", "bufio", "builtin", "bytes", "cmp", "compress", "container", "context", "crypto",
+    "database", "debug", "embed", "encoding", "errors", "expvar", "flag", "fmt", "go", "hash",
+    "html", "image", "index", "internal", "io", "iter", "log", "maps", "math", "mime", "net",
+    "os", "path", "plugin", "reflect", "regexp", "runtime", "slices", "sort", "strconv",
+    "strings", "structs", "sync", "syscall", "testing", "text", "time", "unicode", "unique",
+    "unsafe", "vendor", "weak",
+))  # fmt: skip
 _GO_CLOSURE = re.compile(r"(?:\.func\d+|\.gowrap\d+|\.\d+|-fm)+$")
 
 _LINE_AND_COLUMN = re.compile(r":\d+(?::\d+)?$")
@@ -51,10 +53,10 @@ _HEX = re.compile(r"(?<![0-9A-Za-z])(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{7,}(?![0-9A-Za
 _LONG_NUMBER = re.compile(r"\d{5,}")
 _BUNDLE_HASH = re.compile(r"-(?=[\w-]*[0-9A-Z])[\w-]{8}(?=\.[cm]?js$)")
 _JS_RECEIVERS = ("Object.", "Module.", "Function.", "process.", "global.", "exports.", "Timeout.")
-_JS_WRAPPERS = frozenset(
-    "__awaiter fulfilled rejected step adopt asyncGeneratorStep _next _throw Generator.next "
-    "Generator.throw Promise.all Promise.then".split()
-)
+_JS_WRAPPERS = frozenset((
+    "__awaiter", "fulfilled", "rejected", "step", "adopt", "asyncGeneratorStep", "_next",
+    "_throw", "Generator.next", "Generator.throw", "Promise.all", "Promise.then",
+))  # fmt: skip
 _PYTHON_INLINED = frozenset({"<listcomp>", "<dictcomp>", "<setcomp>"})
 _RUBY_BLOCK = re.compile(r"^(?:(?:block|rescue|ensure)(?: \(\d+ levels\))? in )+")
 
@@ -137,7 +139,7 @@ def ruby_frame(line: str, _: str) -> Frame | None:
 
 
 def php_frame(line: str, _: str) -> Frame | None:
-    """`#0 /app/src/Cart.php(12): App\\Cart->load(7)`."""
+    r"""`#0 /app/src/Cart.php(12): App\Cart->load(7)`."""
     number, _, rest = line.partition(" ")
     if not number.startswith("#") or not number[1:].isdigit():
         return None

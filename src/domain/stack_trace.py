@@ -57,9 +57,10 @@ def _without_edge(line: str) -> str:
 
 
 class _Reading:
-    """What was read by now. `_raised` has the reported exception first, or last (`_outermost_last`).
+    """What was read by now.
 
-    `_open` are .NET's exceptions whose frames are still to come, the innermost last.
+    `_raised` has the reported exception first, or last where `_outermost_last`. `_open` are .NET's
+    exceptions whose frames are still to come, the innermost last.
     """
 
     def __init__(self) -> None:
@@ -104,23 +105,34 @@ class _Reading:
 
     def _take_link(self, said: str) -> bool:
         """Whether the line says how exceptions hang together."""
+        if said == _WHILE_HANDLING:
+            self._raised = []
+            self._add("")
+            return True
+        return self._take_cause_above(said) or self._take_cause_below(said)
+
+    def _take_cause_above(self, said: str) -> bool:
+        """What was read before is the cause of what comes next."""
+        if said == _DIRECT_CAUSE:
+            self._outermost_last = True
+            self._add("")
+        elif said.startswith("Next ") and self._now.frames:
+            self._outermost_last = True
+            self._add(type_in(said[5:]))
+        elif said == _END_OF_INNER:
+            self._now = self._open.pop() if self._open else self._now
+        else:
+            return False
+        return True
+
+    def _take_cause_below(self, said: str) -> bool:
+        """What comes next is the cause of what was read before, or nothing that counts."""
         if said.startswith(("Caused by: ", "[cause]: ")):
             self._add(type_in(said.partition(": ")[2]))
         elif said.startswith("Suppressed: "):
             self._now = Raised()
         elif "---> " in said and not self._now.frames and not self._innermost_last:
             self._take_inner(said)
-        elif said == _END_OF_INNER:
-            self._now = self._open.pop() if self._open else self._now
-        elif said == _DIRECT_CAUSE:
-            self._outermost_last = True
-            self._add("")
-        elif said == _WHILE_HANDLING:
-            self._raised = []
-            self._add("")
-        elif said.startswith("Next ") and self._now.frames:
-            self._outermost_last = True
-            self._add(type_in(said[5:]))
         elif self._innermost_last and (member := _MEMBER.fullmatch(said)):
             self._take_member(member[1] == "1")
         else:

@@ -9,6 +9,7 @@ from litestar import Litestar
 from ...application.board import Opsboard
 from ...application.errors import StoreUnusable
 from .auth import Tokens
+from .error_routes import error_routes
 from .event_broadcast import EventBroadcast
 from .event_routes import event_routes
 from .health_routes import health_routes
@@ -57,6 +58,7 @@ def create_app(
             *metrics_routes(board, tokens),
             *series_routes(board, tokens),
             *event_routes(board, tokens),
+            *error_routes(board, tokens),
             *stream_routes(broadcast, tokens),
         ],
         lifespan=[lifespan],
