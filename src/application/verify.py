@@ -15,7 +15,8 @@ async def verify(store: Store) -> AsyncIterator[str]:
 
     Recomputes the hash chain of every stream from where retention cut it, every rollup whose
     samples or finer rollups are kept, the event index, and the error groups. What other processes
-    append meanwhile is left for the next time. Raises `StoreUnavailable` where the store can not be read.
+    append meanwhile is left for the next time. Raises `StoreUnavailable` where the store can not
+    be read.
     """
     for stream in Stream:
         async for fault in _verify_chain(store, stream):

@@ -89,9 +89,11 @@ def error_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
         route: Annotated[
             str | None, QueryParameter(description="one route template", required=False)
         ] = None,
-        state: Annotated[
+        # Litestar takes the name `state` for something else.
+        in_state: Annotated[
             str | None,
             QueryParameter(
+                name="state",
                 description=f"one of {', '.join(State)}, or several with commas between",
                 required=False,
             ),
@@ -127,7 +129,7 @@ def error_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
     ) -> Response[list[ErrorGroupBody]]:
         """Error groups, the last seen first; the next page is in the Link header."""
         wanted = triage.filter(
-            service=service, route=route, state=state, q=q, last=last, since=since, until=until
+            service=service, route=route, state=in_state, q=q, last=last, since=since, until=until
         )
         step_ns = _step(step)
         page = await triage.search(wanted, limit, before)
