@@ -1,3 +1,15 @@
+FROM python:3.13-slim AS page
+WORKDIR /page
+COPY requirements.web.txt ./
+RUN python -m venv /opt/node \
+ && /opt/node/bin/pip install --no-cache-dir --require-hashes -r requirements.web.txt
+ENV PATH=/opt/node/bin:$PATH
+COPY src/adapters/http/dashboard/package.json src/adapters/http/dashboard/package-lock.json \
+     src/adapters/http/dashboard/.npmrc ./
+RUN npm ci
+COPY src/adapters/http/dashboard ./
+RUN npm run build
+
 FROM python:3.13-slim AS build
 WORKDIR /build
 COPY requirements.txt requirements.bootstrap.txt ./
@@ -6,6 +18,7 @@ RUN python -m venv /opt/opsboard \
     -r requirements.txt -r requirements.bootstrap.txt
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY src src
+COPY --from=page /page/dist src/adapters/http/dashboard/dist
 RUN /opt/opsboard/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
  && /opt/opsboard/bin/pip uninstall --yes setuptools
 

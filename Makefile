@@ -4,24 +4,32 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check install --require-hashes
+# Node comes from PyPI too, and npm takes exactly what the page's own lock file says.
+PAGE := src/adapters/http/dashboard
+PAGE_SOURCES := $(shell find $(PAGE) \( -name node_modules -o -name dist \) -prune -o -type f -print)
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(PAGE)
 # A process for each processor; a file is one process' whole, since the blocks of a page build on
 # each other.
 WORKERS := --numprocesses auto --dist loadfile
-SOURCES := $(shell find src -name __pycache__ -prune -o -type d -print)
+SOURCES := $(shell find src \( -name __pycache__ -o -path $(PAGE) \) -prune -o -type d -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test coverage lint format types imports bench lock build clean
+.PHONY: help serve page test coverage lint format types imports bench lock build clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 serve: .venv/run.stamp ## start the server on 127.0.0.1:8000, with a store here and a token
+	@$(MAKE) --quiet page || echo "page     not built, see above: the plain one is served"
 	@exec $(BIN)/opsboard serve --port $(PORT) --generate-token
 
-test: .venv/dev.stamp ## run every test, in an order of its own each time
+page: $(PAGE)/dist/index.html ## build the dashboard
+
+test: .venv/dev.stamp page ## run every test, in an order of its own each time
+	$(NPM) test
 	$(BIN)/pytest --quiet $(WORKERS)
 
-coverage: .venv/dev.stamp ## run every test; domain and application covered by branches to 95 %
+coverage: .venv/dev.stamp page ## run every test; domain and application covered by branches to 95 %
 	$(BIN)/pytest --quiet $(WORKERS) --cov --cov-report=term
 
 lint: .venv/dev.stamp ## look for faults and for unformatted code
@@ -32,8 +40,9 @@ format: .venv/dev.stamp ## mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-types: .venv/dev.stamp ## check the types
+types: .venv/dev.stamp $(PAGE)/node_modules/.package-lock.json ## check the types
 	$(BIN)/mypy
+	$(NPM) run types
 
 imports: .venv/dev.stamp ## check that dependencies point inward
 	$(BIN)/lint-imports
@@ -41,7 +50,7 @@ imports: .venv/dev.stamp ## check that dependencies point inward
 bench: .venv/dev.stamp ## measure against peers, ratios in one run
 	$(BIN)/python -m benchmarks
 
-build: .venv/dev.stamp ## make the wheel and the source distribution in dist/
+build: .venv/dev.stamp page ## make the wheel and the source distribution in dist/
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
 
@@ -51,9 +60,13 @@ lock: .venv/dev.stamp ## take the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header --upgrade -c requirements.txt \
 	    pyproject.toml --group dev -o requirements.dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-header -c requirements.dev.txt \
+	    --group pyproject.toml:web -o requirements.web.txt
 	grep -A2 '^setuptools==' requirements.dev.txt > requirements.bootstrap.txt
 
 clean: ## remove everything that was made here, but no store
+	rm -rf $(PAGE)/node_modules $(PAGE)/dist
 	rm -rf .venv build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/bootstrap.stamp: requirements.bootstrap.txt
@@ -71,3 +84,14 @@ clean: ## remove everything that was made here, but no store
 .venv/dev.stamp: .venv/run.stamp requirements.dev.txt
 	$(PIP) --requirement requirements.dev.txt
 	@touch $@
+
+.venv/node.stamp: .venv/bootstrap.stamp requirements.web.txt
+	$(PIP) --requirement requirements.web.txt
+	@touch $@
+
+$(PAGE)/node_modules/.package-lock.json: .venv/node.stamp $(PAGE)/package.json $(PAGE)/package-lock.json
+	$(NPM) ci --loglevel error
+	@touch $@
+
+$(PAGE)/dist/index.html: $(PAGE)/node_modules/.package-lock.json $(PAGE_SOURCES)
+	$(NPM) run build --loglevel error -- --logLevel warn

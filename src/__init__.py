@@ -4,16 +4,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .adapters.http.middleware import LatencyMiddleware
     from .application.board import Opsboard
     from .entrypoints.embedded import open_board as open
+    from .entrypoints.watch import LatencyMiddleware
 
 __all__ = ["LatencyMiddleware", "Opsboard", "__version__", "open"]
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "LatencyMiddleware": ("adapters.http.middleware", "LatencyMiddleware"),
+    "LatencyMiddleware": ("entrypoints.watch", "LatencyMiddleware"),
     "Opsboard": ("application.board", "Opsboard"),
     "open": ("entrypoints.embedded", "open_board"),
 }

@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from opsboard.application.ports import Appended, Journal, SampleSink
+from opsboard.application.ports import Appended, Journal
+from opsboard.application.sink import SampleSink
 from opsboard.domain.entry import Entry, Head, IdempotencyKey, Recorded, Stream
 from opsboard.domain.sample import RequestSample, SeriesKey
 

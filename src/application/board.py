@@ -22,6 +22,7 @@ from .project_errors import ErrorProjection
 from .project_events import EventProjection
 from .project_samples import SampleProjection
 from .query_catalogue import CatalogueQueries
+from .query_deploys import DeployQueries
 from .query_events import EventQueries
 from .query_metrics import MetricsQueries
 from .query_series import SeriesQueries
@@ -77,6 +78,7 @@ class Opsboard:
             self.metrics_queries, store.journal, store.rollups, clock
         )
         self.catalogue = CatalogueQueries(self.metrics_queries)
+        self.deploys = DeployQueries(self.event_queries, self.metrics_queries, clock)
         self.health = HealthChecks(store, self.projections, self.samples, self.series_limit, clock)
         self.retainer = Retainer(store, self.rollups, self.errors, retention, clock)
         self._said: set[asyncio.Task[RecordedEvent]] = set()

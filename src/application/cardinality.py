@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 
-from ..domain.sample import OTHER_ROUTE, SeriesKey
+from ..domain.series_key import OTHER_ROUTE, SeriesKey
 
 DEFAULT_MAX_SERIES = 20_000
 

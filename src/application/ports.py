@@ -10,7 +10,6 @@ import msgspec
 from ..domain.entry import Entry, Head, IdempotencyKey, Recorded, Stream
 from ..domain.event import EventFilter, RecordedEvent
 from ..domain.rollup import Rollups
-from ..domain.sample import SeriesKey
 from ..domain.series import SeriesSeen
 from ..domain.summary import EventSummary
 from ..domain.tier import Tier, Window
@@ -361,16 +360,4 @@ class Store(Protocol):
 
     async def check_writable(self) -> None:
         """Commit something that changes nothing. Raises `StoreUnavailable`."""
-        ...
-
-
-class SampleSink(Protocol):
-    """What the latency middleware hands its samples to; never fails, never waits."""
-
-    def series(self, key: SeriesKey) -> int:
-        """A number for a series, to observe it by."""
-        ...
-
-    def observe(self, series: int, latency_ns: int, ended_at: int) -> None:
-        """Take one sample: its series' number, latency in ns, and end in ns since 1970."""
         ...

@@ -172,6 +172,14 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         found[asked] = np.minimum(values, self.max_ns[asked])
         return found
 
+    def counts_above(self, bucket: Ints) -> Ints:
+        """By series id, how many latencies lie in buckets above the one that is given for each."""
+        series = self.cell >> BUCKET_BITS
+        above = (self.cell & _BUCKET_MASK) - _BUCKET_OFFSET > bucket[series]
+        found: Ints = np.zeros(len(bucket), np.int64)
+        np.add.at(found, series[above], self.cell_count[above])
+        return found
+
     def bucket_counts(self) -> tuple[Ints, Ints]:
         """Bucket index and count over all series together, ascending; zeros are left out."""
         if not len(self.cell):

@@ -2,50 +2,47 @@
 
 from collections.abc import Hashable, Iterable, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from .instant import NS_PER_MS, format_ms
+from .series_key import (
+    KNOWN_METHODS,
+    MAX_LATENCY_NS,
+    OTHER_METHOD,
+    OTHER_ROUTE,
+    UNMATCHED_ROUTE,
+    Endpoint,
+    SeriesKey,
+)
 from .validation import Violation
 
-MAX_LATENCY_NS = 86_400_000_000_000
+__all__ = [
+    "KNOWN_METHODS",
+    "MAX_AHEAD_MS",
+    "MAX_LATENCY_NS",
+    "MAX_VIOLATIONS",
+    "OTHER_METHOD",
+    "OTHER_ROUTE",
+    "UNMATCHED_ROUTE",
+    "Endpoint",
+    "Ints",
+    "Label",
+    "RequestSample",
+    "SampleBatch",
+    "SampleRows",
+    "SeriesKey",
+    "columns_of_rows",
+]
+
 MAX_AHEAD_MS = 86_400_000
 MAX_VIOLATIONS = 10
-UNMATCHED_ROUTE = "(unmatched)"
-OTHER_ROUTE = "(other)"
-OTHER_METHOD = "_OTHER"
-KNOWN_METHODS = frozenset(
-    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"}
-)
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Label = TypeVar("Label", bound=Hashable)
-
-
-class SeriesKey(NamedTuple):
-    """What tells one series from another; sorts as `GET /metrics` does."""
-
-    service: str
-    route: str
-    method: str
-    status_code: int
-
-    def in_unicode(self) -> "SeriesKey":
-        r"""The key with every lone surrogate, which nothing can store, written as `\udcff`."""
-        service, route, method = (
-            text.encode(errors="backslashreplace").decode() for text in self[:3]
-        )
-        return SeriesKey(service, route, method, self.status_code)
-
-
-class Endpoint(NamedTuple):
-    """A service's route: what most of a series' name is."""
-
-    service: str
-    route: str
 
 
 class RequestSample(msgspec.Struct, frozen=True, gc=False):

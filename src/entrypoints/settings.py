@@ -10,6 +10,9 @@ import msgspec
 from ..application.cardinality import DEFAULT_MAX_SERIES
 from ..domain.retention import Retention
 from ..domain.validation import InvalidInput
+from .setting_error import SettingError, checked_token
+
+__all__ = ["DEFAULT_STORE", "SettingError", "Settings", "StoreUrl", "checked_token"]
 
 DEFAULT_STORE = "sqlite:///ops.db"
 MAX_PORT = 65_535
@@ -17,10 +20,6 @@ MAX_PORT = 65_535
 MAX_SERIES_BOUND = 1_000_000
 
 _PORT = re.compile(r"[0-9]{1,5}")
-
-
-class SettingError(ValueError):
-    """A setting that can not work; the text names it."""
 
 
 class StoreUrl(msgspec.Struct, frozen=True):
@@ -103,10 +102,3 @@ def _max_series(text: str) -> int:
 def _token(name: str, values: Mapping[str, str]) -> str | None:
     given = values.get(name)
     return None if given is None else checked_token(name, given)
-
-
-def checked_token(name: str, token: str) -> str:
-    """The token, where it can be sent in a header. Raises `SettingError` naming the setting."""
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise SettingError(f"{name}: must be printable ASCII without spaces, and not empty")
-    return token

@@ -18,7 +18,14 @@ from opsboard.adapters.http import body, error_routes, event_broadcast, event_ro
 from opsboard.adapters.http.app import create_app
 from opsboard.adapters.sqlite import folds, rollups, writer
 from opsboard.adapters.sqlite import schema as schema_
-from opsboard.application import health, project_errors, query_events, query_series, record
+from opsboard.application import (
+    health,
+    project_errors,
+    query_deploys,
+    query_events,
+    query_series,
+    record,
+)
 from opsboard.domain import error_group, event, histogram, words
 from opsboard.domain.retention import DEFAULT_RETENTION
 from opsboard.entrypoints import cli, protocol
@@ -145,6 +152,7 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"{event.MAX_MESSAGE_LENGTH:,} and {event.MAX_SERVICE_LENGTH} characters" in said
     assert f"| `q` | {words.MAX_QUERY_LENGTH} " in said
     assert f"| `limit` | {query_events.MAX_PAGE} |" in said
+    assert f"| `limit` of `GET /deploys` | {query_deploys.MAX_DEPLOYS} |" in said
     limits = protocol.Limits()
     assert f"| connections | {limits.answered:,} |" in said
     assert f"Above {limits.answered:,} connections" in said

@@ -59,19 +59,17 @@ class TestHealth:
         answer = shared_server.client.send(request)
         assert (answer.status_code, answer.content) == (200, b'{"ok":true}')
 
-    def test_a_browser_gets_a_page_without_any_script_or_other_host(
-        self, shared_server: Server
-    ) -> None:
-        for path in ("/", "/docs"):
+    def test_the_plain_pages_have_no_script_and_no_other_host(self, shared_server: Server) -> None:
+        for path in ("/plain", "/docs"):
             answer = shared_server.client.get(path, headers={"Accept": BROWSER})
             assert answer.headers["content-type"] == "text/html; charset=utf-8"
             assert "<script" not in answer.text
             assert not re.search(r"(src|href)=.?(https?:)?//", answer.text)
             assert "default-src 'none'" in answer.headers["content-security-policy"]
 
-    def test_the_page_shows_the_newest_events_harmless(self, server: Server) -> None:
+    def test_the_plain_page_shows_the_newest_events_harmless(self, server: Server) -> None:
         server.post_event(message="<img src=x onerror=alert(1)>", meta={"a": "<b>"})
-        page = server.client.get("/", headers={"Accept": BROWSER}).text
+        page = server.client.get("/plain").text
         assert "&lt;img src=x onerror=alert(1)&gt;" in page
         assert "<img" not in page
 
@@ -416,7 +414,7 @@ class TestTokens:
 
     def test_a_browser_is_asked_for_the_read_token_once(self, tmp_path: Path) -> None:
         with serving("memory:", OPS_READ_TOKEN="reads") as server:
-            for path in ("/", "/docs"):
+            for path in ("/plain", "/docs"):
                 asked = server.client.get(path, headers={"Accept": BROWSER})
                 assert asked.status_code == 401
                 assert asked.headers["www-authenticate"].startswith("Basic ")
@@ -444,6 +442,7 @@ class TestProblems:
             "/events/1",
             "/events/summary",
             "/docs",
+            "/plain",
             "/openapi.json",
             "/page.css",
         ],

@@ -9,6 +9,7 @@ from litestar import Litestar
 from ...application.board import Opsboard
 from ...application.errors import StoreUnusable
 from .auth import Tokens
+from .deploy_routes import deploy_routes
 from .error_routes import error_routes
 from .event_broadcast import EventBroadcast
 from .event_routes import event_routes
@@ -60,6 +61,7 @@ def create_app(
             *event_routes(board, tokens),
             *error_routes(board, tokens),
             *stream_routes(broadcast, tokens),
+            *deploy_routes(board, tokens),
         ],
         lifespan=[lifespan],
         exception_handlers={Exception: problem_response},

@@ -2,12 +2,12 @@
 
 import logging
 import time
-from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
-from ...application.ports import SampleSink
-from ...domain.sample import KNOWN_METHODS, OTHER_METHOD, SeriesKey
+from ...application.sink import ExceptionSink, SampleSink, SettlingSink
+from ...domain.series_key import KNOWN_METHODS, OTHER_METHOD, SeriesKey
+from .lifespan import pass_lifespan
 from .route_tables import route_table
 from .route_template import route_template
 
@@ -44,6 +44,8 @@ class LatencyMiddleware:
     ) -> None:
         """Wrap `app`; `service` names it in every sample, `to` takes them (an `Opsboard` does).
 
+        Where `to` is an `ExceptionSink`, it is told what handlers raise; a `SettlingSink` is told
+        when the app ends.
         `now` and `monotonic` give nanoseconds.
         """
         self._table = route_table(app)
@@ -51,6 +53,8 @@ class LatencyMiddleware:
         self._service = service
         self._number = to.series
         self._observe = to.observe
+        self._caught = to.caught if isinstance(to, ExceptionSink) else None
+        self._settle = to.settle if isinstance(to, SettlingSink) else None
         self._now = now
         self._monotonic = monotonic
         self._series: dict[tuple[str, str, int], int] = {}
@@ -58,16 +62,21 @@ class LatencyMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; anything but HTTP passes through untouched."""
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            if self._settle is not None and scope["type"] == "lifespan":
+                await pass_lifespan(self.app, scope, receive, send, self._settle)
+            else:
+                await self.app(scope, receive, send)
             return
         exchange = _Exchange(self, scope, receive, send, self._monotonic())
         try:
             await self.app(scope, exchange.receive, exchange.send)
-        except CancelledError:
-            exchange.end(exchange.status or CLIENT_CLOSED_REQUEST)
-            raise
-        except BaseException:
+        except Exception as error:
             exchange.end(exchange.status if exchange.client_gone else SERVER_ERROR)
+            if self._caught is not None and not exchange.client_gone:
+                self._report(error, scope, exchange.root_path)
+            raise
+        except BaseException:  # cancelled: asyncio is not imported for the sake of its name
+            exchange.end(exchange.status or CLIENT_CLOSED_REQUEST)
             raise
         if not exchange.ended:
             exchange.end(exchange.status or SERVER_ERROR)
@@ -85,6 +94,15 @@ class LatencyMiddleware:
         except Exception:  # noqa: BLE001 - whatever it is, the request must not suffer
             _log.exception("a request could not be recorded")
 
+    def _report(self, error: Exception, scope: Scope, root_path: str) -> None:
+        """Hand over what a handler raised, under the same terms as a sample."""
+        try:
+            if self._caught is not None:
+                route = route_template(scope, root_path, self._table)
+                self._caught(error, service=self._service, route=route, method=scope["method"])
+        except Exception:  # noqa: BLE001 - the app's own error must come through
+            _log.exception("an exception could not be recorded")
+
     def _intern(self, route: str, method: str, status: int) -> int:
         """The series' number; past `MAX_SERIES` of them, the sink is asked each time."""
         if method not in KNOWN_METHODS:
@@ -101,13 +119,13 @@ class _Exchange:
     __slots__ = (
         "_middleware",
         "_receive",
-        "_root_path",
         "_scope",
         "_send",
         "_started",
         "_streams",
         "client_gone",
         "ended",
+        "root_path",
         "status",
     )
 
@@ -124,7 +142,7 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._started = started
-        self._root_path = scope.get("root_path", "")
+        self.root_path = scope.get("root_path", "")
         self._streams = self.client_gone = self.ended = False
         self.status = 0
 
@@ -161,4 +179,4 @@ class _Exchange:
         """Count the request, once."""
         if not self.ended:
             self.ended = True
-            self._middleware.record(self._scope, self._root_path, status, self._started)
+            self._middleware.record(self._scope, self.root_path, status, self._started)

@@ -3,7 +3,7 @@
 from collections.abc import MutableMapping
 from typing import Any
 
-from ...domain.sample import UNMATCHED_ROUTE
+from ...domain.series_key import UNMATCHED_ROUTE
 from .mounts import mounted_at
 from .route_tables import RouteTable
 

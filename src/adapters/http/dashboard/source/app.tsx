@@ -1,0 +1,81 @@
+/** The page: the bar, and the view that the URL names. */
+
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { Header } from "./parts/header.tsx";
+import { Help } from "./parts/help.tsx";
+import { toView } from "./parts/link.tsx";
+import { refreshOf } from "./parts/refresh-picker.tsx";
+import { choose } from "./parts/window-picker.tsx";
+import { useCell } from "./state/cell.ts";
+import { isReachable } from "./state/connection.ts";
+import { useKeys } from "./state/keyboard.ts";
+import { type View, go, here, usePlace, viewOf } from "./state/place.ts";
+import { beat, useBeat, usePulse } from "./state/pulse.ts";
+import { chooseTheme, nextTheme, theme } from "./state/theme.ts";
+import { isLive, refreshSeconds, scaled, shifted, windowOf } from "./state/time-window.ts";
+import { Overview } from "./views/overview.tsx";
+
+export function App() {
+  const params = usePlace();
+  const view = viewOf(params);
+  const window = useMemo(() => windowOf(params), [params]);
+  const [isHelp, setIsHelp] = useState(false);
+  useBeat();
+  const now = Date.now();
+  usePulse(isLive(window) ? refreshOf(params.get("refresh"), refreshSeconds(window, now)) : null);
+  useKeys(useMemo(() => actions(() => setIsHelp(true)), []));
+  useEffect(() => {
+    document.title = `${params.get("service") ?? view} · opsboard`;
+  }, [params]);
+  const service = params.get("service");
+  return (
+    <>
+      <Header now={now} onHelp={() => setIsHelp(true)} />
+      <Lost />
+      <main id="main" tabIndex={-1}>
+        <Overview service={service} window={window} now={now} />
+      </main>
+      {isHelp && <Help onClose={() => setIsHelp(false)} />}
+    </>
+  );
+}
+
+function Lost() {
+  const reachable = useCell(isReachable);
+  return (
+    <div class="lost" role="status">
+      {!reachable && <p>The server does not answer. What is shown is from before; trying again …</p>}
+    </div>
+  );
+}
+
+function actions(help: () => void): Record<string, () => void> {
+  const to = (view: View) => () => go(toView(view));
+  return {
+    "?": help,
+    "/": search,
+    "g o": to("overview"),
+    "g p": to("endpoints"),
+    "g e": to("events"),
+    "g r": to("errors"),
+    "g d": to("deploys"),
+    "[": () => choose(shifted(windowOf(here()), -0.5, Date.now())),
+    "]": () => windowOf(here()).last ?? choose(shifted(windowOf(here()), 0.5, Date.now())),
+    "+": () => choose(scaled(windowOf(here()), 0.5, Date.now())),
+    "-": () => choose(scaled(windowOf(here()), 2, Date.now())),
+    r: beat,
+    t: () => chooseTheme(nextTheme(theme.value)),
+  };
+}
+
+/** To the search of the view; from a view without one, to that of the events. */
+function search(): void {
+  const field = document.querySelector<HTMLInputElement>("input[type=search]");
+  if (field === null) {
+    go(toView("events"));
+    requestAnimationFrame(() => document.querySelector<HTMLInputElement>("input[type=search]")?.focus());
+    return;
+  }
+  field.focus();
+  field.select();
+}

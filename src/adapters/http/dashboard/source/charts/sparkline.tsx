@@ -1,0 +1,29 @@
+/** A line as small as a word. */
+
+import type { Points } from "../wire/shapes.ts";
+
+const WIDTH = 96;
+const HEIGHT = 22;
+const EDGE = 1.5;
+
+interface Props {
+  values: Points;
+  color?: string;
+  /** What somebody hears who can not see it. */
+  label: string;
+}
+
+export function Sparkline({ values, color = "--accent", label }: Props) {
+  const numbers = values.map((value) => value ?? 0);
+  const most = Math.max(...numbers, 0);
+  const points = numbers.map((value, i) => {
+    const x = (i / Math.max(1, numbers.length - 1)) * (WIDTH - 2 * EDGE) + EDGE;
+    const y = HEIGHT - EDGE - (most > 0 ? value / most : 0) * (HEIGHT - 2 * EDGE);
+    return `${x.toFixed(1)},${y.toFixed(1)}`;
+  });
+  return (
+    <svg class="sparkline" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={label}>
+      <polyline points={points.join(" ")} style={{ stroke: `var(${color})` }} />
+    </svg>
+  );
+}

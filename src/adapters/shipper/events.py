@@ -1,0 +1,45 @@
+"""Events that wait: bounded, and taken from any thread."""
+
+import threading
+from collections import deque
+from typing import Any
+
+MAX_WAITING_EVENTS = 1_000
+
+
+class WaitingEvents:
+    """A bounded queue of events; what is past the bound is dropped, and counted."""
+
+    def __init__(self, limit: int = MAX_WAITING_EVENTS) -> None:
+        """Keep at most `limit` waiting."""
+        self._limit = limit
+        self.renew()
+
+    def renew(self) -> None:
+        """Forget what waits, as a forked process must: it waits in its parent too."""
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._dropped = 0
+        self._lock = threading.RLock()
+
+    def put(self, event: dict[str, Any]) -> None:
+        """Take an event, where there is room for it."""
+        with self._lock:
+            if len(self._waiting) < self._limit:
+                self._waiting.append(event)
+            else:
+                self._dropped += 1
+
+    def take(self) -> dict[str, Any] | None:
+        """Remove the oldest event."""
+        with self._lock:
+            return self._waiting.popleft() if self._waiting else None
+
+    def take_dropped(self) -> int:
+        """How many were dropped since the last call."""
+        with self._lock:
+            dropped, self._dropped = self._dropped, 0
+        return dropped
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
