@@ -17,6 +17,7 @@ from .error_triage import ErrorTriage
 from .errors import OpsboardError
 from .event_feed import EventFeed
 from .health import HealthChecks
+from .intake import Intake
 from .ports import Clock, Ids, Store
 from .project_errors import ErrorProjection
 from .project_events import EventProjection
@@ -27,6 +28,8 @@ from .query_events import EventQueries
 from .query_metrics import MetricsQueries
 from .query_series import SeriesQueries
 from .record import EventRecorder, SampleRecorder
+from .record_logs import LogRecorder
+from .record_spans import SpanRecorder
 from .retain import Retainer
 
 RETRY_SECONDS = 1.0
@@ -61,6 +64,9 @@ class Opsboard:
         self.series_limit = SeriesLimit(max_series, self._say_series_exceeded)
         self.recorder = EventRecorder(store.journal, clock)
         self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
+        self.intake = Intake()
+        self.spans = SpanRecorder(self.samples, self.recorder, clock, self.intake)
+        self.logs = LogRecorder(self.recorder, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
         self.errors = ErrorProjection(store.journal, store.folds, clock)
         self.projections: dict[str, SampleProjection | EventProjection | ErrorProjection] = {
@@ -79,7 +85,14 @@ class Opsboard:
         )
         self.catalogue = CatalogueQueries(self.metrics_queries)
         self.deploys = DeployQueries(self.event_queries, self.metrics_queries, clock)
-        self.health = HealthChecks(store, self.projections, self.samples, self.series_limit, clock)
+        self.health = HealthChecks(
+            store,
+            self.projections,
+            samples=self.samples,
+            series_limit=self.series_limit,
+            intake=self.intake,
+            clock=clock,
+        )
         self.retainer = Retainer(store, self.rollups, self.errors, retention, clock)
         self._said: set[asyncio.Task[RecordedEvent]] = set()
 

@@ -7,6 +7,7 @@ import msgspec
 
 from .cardinality import SeriesLimit
 from .errors import OpsboardError
+from .intake import Intake
 from .ports import Clock, Store
 from .project_errors import ErrorProjection
 from .project_events import EventProjection
@@ -34,15 +35,18 @@ class HealthChecks:
         self,
         store: Store,
         projections: Mapping[str, SampleProjection | EventProjection | ErrorProjection],
+        *,
         samples: SampleRecorder,
         series_limit: SeriesLimit,
+        intake: Intake,
         clock: Clock,
     ) -> None:
-        """Check `store`, how far projections are behind, and what was dropped or merged."""
+        """Check `store`, how far projections are behind, and what was dropped, merged, refused."""
         self._store = store
         self._projections = projections
         self._samples = samples
         self._series_limit = series_limit
+        self._intake = intake
         self._clock = clock
         self._checking = asyncio.Lock()
         self._checked_at: int | None = None
@@ -72,6 +76,7 @@ class HealthChecks:
         dropped = self._samples.dropped
         checks["samples"] = Check(True, f"{dropped} dropped since the start")
         checks["series"] = self._check_series()
+        checks["opentelemetry"] = Check(True, str(self._intake))
         return checks
 
     def _check_series(self) -> Check:

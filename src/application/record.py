@@ -5,6 +5,7 @@ import hashlib
 import logging
 from array import array
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from ..domain.entry import IdempotencyKey, Stream
 from ..domain.event import DEFAULT_SERVICE, OperationalEvent, RecordedEvent
+from ..domain.exception_event import EventFields
 from ..domain.instant import NS_PER_MS
 from ..domain.interning import InternedSeries, distinct
 from ..domain.sample import Ints, SampleBatch, SeriesKey
@@ -23,6 +25,8 @@ from .ports import Clock, Ids, Journal
 from .readable import readable
 
 FLUSH_EVERY_SECONDS = 1.0
+EVENTS_AT_ONCE = 200
+"""After so many of a batch were made, other requests have their turn."""
 MAX_BATCH = 4_096
 MAX_WAITING_SAMPLES = 200_000
 MAX_KEY_LENGTH = 255
@@ -72,6 +76,23 @@ class EventRecorder:
             for found in readable(self._journal, page, OperationalEvent):
                 return RecordedEvent(*found)
         raise StoreUnavailable(f"event {number} can not be read back")
+
+    async def record_all(self, drafts: Sequence[EventFields], key: IdempotencyKey | None) -> int:
+        """Record all of these or none, at once; how many were, when they are durable.
+
+        With a key that was used within 24 hours for the same thing, that is none. Raises what
+        `record` does.
+        """
+        now = self._clock.now()
+        events = []
+        for draft in drafts:
+            events.append(OperationalEvent.say(ts=now, **draft))
+            if not len(events) % EVENTS_AT_ONCE:
+                await asyncio.sleep(0)
+        if not events:
+            return 0
+        appended = await self._journal.append(Stream.EVENTS, events, key)
+        return 0 if appended.replayed else len(events)
 
 
 def checked_key(key: str) -> str:
@@ -151,6 +172,25 @@ class SampleRecorder:
         if len(batch):
             await self._journal.append(Stream.SAMPLES, self._entries_of(batch), key)
         return len(batch)
+
+    async def record_numbered(
+        self, numbers: Ints, latency_ns: Ints, ended_at_ms: Ints, key: IdempotencyKey
+    ) -> None:
+        """Record valid samples by the numbers that `series` gave, as `record` does."""
+        entries = [
+            self._interned.batch(
+                numbers[start : start + MAX_BATCH],
+                latency_ns[start : start + MAX_BATCH],
+                ended_at_ms[start : start + MAX_BATCH],
+            )
+            for start in range(0, len(numbers), MAX_BATCH)
+        ]
+        await self._journal.append(Stream.SAMPLES, entries, key)
+
+    @property
+    def oldest_ms(self) -> int:
+        """The earliest end that a sample may have, in ms since 1970."""
+        return self._oldest_ms()
 
     def _oldest_ms(self) -> int:
         """The earliest end that a sample may have, in ms since 1970."""

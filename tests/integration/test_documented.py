@@ -16,6 +16,7 @@ from opsboard.adapters import rollup_blob, segment
 from opsboard.adapters.encoding import CODEC
 from opsboard.adapters.http import body, error_routes, event_broadcast, event_routes, event_stream
 from opsboard.adapters.http.app import create_app
+from opsboard.adapters.http.otlp import export
 from opsboard.adapters.sqlite import folds, rollups, writer
 from opsboard.adapters.sqlite import schema as schema_
 from opsboard.application import (
@@ -95,12 +96,6 @@ def operations(schema: Any) -> Iterator[tuple[str, str, Any]]:
                 yield method.upper(), path, operation
 
 
-def body_fields(schema: Any, operation: Any) -> Iterator[str]:
-    for media in operation["requestBody"]["content"].values():
-        name = media["schema"]["$ref"].rpartition("/")[2]
-        yield from schema["components"]["schemas"][name]["properties"]
-
-
 def test_every_route_and_parameter_is_documented(schema: Any) -> None:
     page = REFERENCE / "http.md"
     overview = section(page, "Routes")
@@ -111,9 +106,15 @@ def test_every_route_and_parameter_is_documented(schema: Any) -> None:
         said = section(page, f"{method} {path}")
         for parameter in operation.get("parameters", ()):
             assert f"`{parameter['name']}`" in said
-        if "requestBody" in operation:
-            for field in body_fields(schema, operation):
-                assert f"| `{field}` |" in said
+        for field in fields_of_body(schema, operation):
+            assert f"| `{field}` |" in said
+
+
+def fields_of_body(schema: Any, operation: Any) -> Iterator[str]:
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        name = media["schema"].get("$ref", "").rpartition("/")[2]
+        if name:
+            yield from schema["components"]["schemas"][name]["properties"]
 
 
 def test_documented_parameters_exist(schema: Any) -> None:
@@ -150,6 +151,7 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"{event_routes.MAX_BODY_BYTES:,} bytes, within {body.BODY_DEADLINE_SECONDS:.0f}" in said
     assert f"{event.MAX_META_BYTES:,} bytes encoded, {event.MAX_META_DEPTH} levels" in said
     assert f"{event.MAX_MESSAGE_LENGTH:,} and {event.MAX_SERVICE_LENGTH} characters" in said
+    assert f"| body of `POST /v1/traces` and `/v1/logs` | {export.MAX_BODY_BYTES:,} bytes" in said
     assert f"| `q` | {words.MAX_QUERY_LENGTH} " in said
     assert f"| `limit` | {query_events.MAX_PAGE} |" in said
     assert f"| `limit` of `GET /deploys` | {query_deploys.MAX_DEPLOYS} |" in said

@@ -17,6 +17,7 @@ from .health_routes import health_routes
 from .metrics_routes import metrics_routes
 from .middleware import ASGIApp, LatencyMiddleware
 from .openapi import openapi_config
+from .otlp.routes import otlp_routes
 from .page_routes import page_routes
 from .problems import problem_response
 from .security_headers import SecurityHeaders
@@ -60,6 +61,7 @@ def create_app(
             *series_routes(board, tokens),
             *event_routes(board, tokens),
             *error_routes(board, tokens),
+            *otlp_routes(board, tokens),
             *stream_routes(broadcast, tokens),
             *deploy_routes(board, tokens),
         ],

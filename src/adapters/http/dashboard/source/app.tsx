@@ -12,8 +12,11 @@ import { useKeys } from "./state/keyboard.ts";
 import { type View, go, here, usePlace, viewOf } from "./state/place.ts";
 import { beat, useBeat, usePulse } from "./state/pulse.ts";
 import { chooseTheme, nextTheme, theme } from "./state/theme.ts";
-import { isLive, refreshSeconds, scaled, shifted, windowOf } from "./state/time-window.ts";
+import { type TimeWindow, isLive, refreshSeconds, scaled, shifted, windowOf } from "./state/time-window.ts";
+import { Endpoints } from "./views/endpoints.tsx";
+import { Events } from "./views/events.tsx";
 import { Overview } from "./views/overview.tsx";
+import { Route } from "./views/route.tsx";
 
 export function App() {
   const params = usePlace();
@@ -27,17 +30,38 @@ export function App() {
   useEffect(() => {
     document.title = `${params.get("service") ?? view} · opsboard`;
   }, [params]);
-  const service = params.get("service");
   return (
     <>
       <Header now={now} onHelp={() => setIsHelp(true)} />
       <Lost />
       <main id="main" tabIndex={-1}>
-        <Overview service={service} window={window} now={now} />
+        <Shown view={view} params={params} window={window} now={now} />
       </main>
       {isHelp && <Help onClose={() => setIsHelp(false)} />}
     </>
   );
+}
+
+interface ShownProps {
+  view: View;
+  params: URLSearchParams;
+  window: TimeWindow;
+  now: number;
+}
+
+function Shown({ view, params, window, now }: ShownProps) {
+  const service = params.get("service");
+  const route = params.get("route");
+  switch (view) {
+    case "endpoints":
+      return route === null
+        ? <Endpoints params={params} window={window} now={now} />
+        : <Route service={service} method={params.get("method")} route={route} window={window} now={now} />;
+    case "events":
+      return <Events params={params} window={window} now={now} />;
+    default:
+      return <Overview service={service} window={window} now={now} />;
+  }
 }
 
 function Lost() {

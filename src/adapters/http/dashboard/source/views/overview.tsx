@@ -12,6 +12,7 @@ import type { MetricsSnapshot, OpsEvent, SeriesGroup, TimeSeries } from "../wire
 import { duration, latency, percent, rate } from "../words/format.ts";
 import { EventLine } from "./event-line.tsx";
 import { watched } from "./own.ts";
+import { WHOLE } from "./steps.ts";
 
 const NEWEST = 8;
 
@@ -23,7 +24,7 @@ interface Props {
 
 export function Overview({ service, window, now }: Props) {
   const query = { ...windowQuery(window), by: "service" };
-  const whole = useAnswer<TimeSeries>(address("metrics/series", { ...query, step: "3660d" }));
+  const whole = useAnswer<TimeSeries>(address("metrics/series", { ...query, step: WHOLE }));
   const told = useAnswer<TimeSeries>(address("metrics/series", query));
   const uptime = useAnswer<MetricsSnapshot>(address("metrics", { route: "/", last: "1m" }));
   if (whole.refused) {
