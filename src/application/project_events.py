@@ -11,7 +11,7 @@ from .readable import readable
 
 CALM_SECONDS = 0.05
 CALM_ENTRIES = 50
-MAX_TAIL_ENTRIES = 10_000
+MAX_TAIL_ENTRIES = 50_000
 
 _log = logging.getLogger(__name__)
 

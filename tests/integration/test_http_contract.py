@@ -83,13 +83,8 @@ class TestHealth:
         body = shared_server.client.get("/readyz").json()
         assert body["ok"] is True
         assert body["checks"].keys() == {
-            "store",
-            "rollups",
-            "event_index",
-            "error_groups",
-            "samples",
-            "series",
-        }
+            "store", "rollups", "event_index", "error_groups", "samples", "series", "opentelemetry",
+        }  # fmt: skip
         assert body["checks"]["store"] == {"ok": True, "detail": "takes writes"}
 
 

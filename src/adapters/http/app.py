@@ -10,9 +10,10 @@ from ...application.board import Opsboard
 from ...application.errors import StoreUnusable
 from .auth import Tokens
 from .deploy_routes import deploy_routes
+from .direct_routes import DirectRoutes
 from .error_routes import error_routes
 from .event_broadcast import EventBroadcast
-from .event_routes import event_routes
+from .event_routes import RecordEvent, event_routes
 from .health_routes import health_routes
 from .metrics_routes import metrics_routes
 from .middleware import ASGIApp, LatencyMiddleware
@@ -42,6 +43,7 @@ def create_app(
     the end of a server: one that ends calls `end` of the `broadcast` that it passed.
     """
     tokens = Tokens(api_token, read_token)
+    record_event = RecordEvent(board, tokens)
     broadcast = broadcast or broadcast_of(board)
 
     @asynccontextmanager
@@ -59,7 +61,7 @@ def create_app(
             *health_routes(board),
             *metrics_routes(board, tokens),
             *series_routes(board, tokens),
-            *event_routes(board, tokens),
+            *event_routes(board, tokens, record_event),
             *error_routes(board, tokens),
             *otlp_routes(board, tokens),
             *stream_routes(broadcast, tokens),
@@ -71,7 +73,8 @@ def create_app(
         logging_config=None,
         debug=False,
     )
-    return LatencyMiddleware(SecurityHeaders(cast(ASGIApp, app)), service=SERVICE, to=board)
+    routed = DirectRoutes(cast(ASGIApp, app), {("POST", "/events"): record_event})
+    return LatencyMiddleware(SecurityHeaders(routed), service=SERVICE, to=board)
 
 
 def broadcast_of(board: Opsboard) -> EventBroadcast:

@@ -83,13 +83,15 @@ def _idempotency_key(headers: dict[bytes, bytes]) -> str | None:
     return None if raw is None else checked_key(raw.decode("latin-1"))
 
 
-def event_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
+def event_routes(
+    board: Opsboard, tokens: Tokens, record: RecordEvent
+) -> Sequence[HTTPRouteHandler]:
     """The routes below `/events`."""
     queries = board.event_queries
     reading = [tokens.reading, known_parameters]
 
     def answer_raw(app: Any) -> Any:  # noqa: ARG001 - Litestar passes it by this name
-        return RecordEvent(board, tokens)
+        return record
 
     @route("/events", http_method=["OPTIONS"], include_in_schema=False)
     async def say_what_is_allowed() -> Response[None]:
