@@ -28,6 +28,7 @@ from .query_events import EventQueries
 from .query_metrics import MetricsQueries
 from .query_series import SeriesQueries
 from .record import EventRecorder, SampleRecorder
+from .record_histograms import HistogramRecorder
 from .record_logs import LogRecorder
 from .record_spans import SpanRecorder
 from .retain import Retainer
@@ -68,6 +69,9 @@ class Opsboard:
         self.spans = SpanRecorder(self.samples, self.recorder, clock, self.intake)
         self.logs = LogRecorder(self.recorder, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
+        self.histograms = HistogramRecorder(
+            store.journal, self.samples, self.rollups, self.series_limit, clock
+        )
         self.errors = ErrorProjection(store.journal, store.folds, clock)
         self.projections: dict[str, SampleProjection | EventProjection | ErrorProjection] = {
             "rollups": self.rollups,

@@ -8,7 +8,7 @@ from ..domain.entry import Stream
 from ..domain.instant import NS_PER_MS
 from ..domain.pending import PendingMinutes
 from ..domain.retention import DEFAULT_RETENTION, Retention
-from ..domain.sample import SampleBatch
+from ..domain.sample import SeriesRows
 from ..domain.tier import Tier
 from .ports import Clock, Store, StoredRollup
 from .project_errors import ErrorProjection
@@ -104,7 +104,7 @@ class Retainer:
         rollups = self._store.rollups
         fold = PendingMinutes(self._projection.series)
         async for page in self._store.journal.read(Stream.SAMPLES, cut, upto):
-            fold.evolve(list(readable(self._store.journal, page, SampleBatch)))
+            fold.evolve(list(readable(self._store.journal, page, SeriesRows)))
         shared = sorted(
             {n for n, number in await rollups.entries_in(sorted(fold.minutes)) if number > upto}
         )

@@ -12,9 +12,17 @@ import httpx
 import opsboard
 import pytest
 import yaml  # type: ignore[import-untyped]
-from opsboard.adapters import rollup_blob, segment
+from opsboard.adapters import histogram_segment, rollup_blob, segment
 from opsboard.adapters.encoding import CODEC
-from opsboard.adapters.http import body, error_routes, event_broadcast, event_routes, event_stream
+from opsboard.adapters.http import (
+    attempts,
+    body,
+    error_routes,
+    event_broadcast,
+    event_routes,
+    event_stream,
+    session,
+)
 from opsboard.adapters.http.app import create_app
 from opsboard.adapters.http.otlp import export
 from opsboard.adapters.sqlite import folds, rollups, writer
@@ -162,6 +170,11 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"headers | {limits.head_bytes:,} bytes, within {limits.head_seconds:.0f} sec" in said
     assert f"| {query_series.MAX_POINTS:,} in time, and {query_series.MAX_VALUES:,} over" in said
     assert f"| {writer.MAX_WAITING:,}; above" in said
+    assert f"| wrong tokens at `POST /session` | {attempts.MAX_FAILURES} a minute" in said
+    assert (
+        f"ends after {session.LIFETIME_SECONDS // 86_400} days"
+        in (REFERENCE / "http.md").read_text()
+    )
     assert f"| open event streams | {event_broadcast.MAX_STREAMS}; above" in said
     assert f"takes nothing of an answer | {limits.stalled_seconds:.0f} seconds" in said
     assert f"| {record.MAX_WAITING_SAMPLES:,}; above" in said
@@ -197,12 +210,23 @@ def test_the_file_is_documented_as_it_is() -> None:
     for name, kind in CODEC._kinds.items():
         for version in range(1, kind.newest + 1):
             assert re.search(rf"^\| `{name}` \| `\w+` \| {version} \|", page, re.MULTILINE)
-    for magic in (segment._MAGIC, rollup_blob._MAGIC, rollups._SERIES_MAGIC):
+    for magic in (
+        segment._MAGIC,
+        histogram_segment._MAGIC,
+        rollup_blob._MAGIC,
+        rollups._SERIES_MAGIC,
+        rollups._STREAMS_MAGIC,
+    ):
         assert f"`{magic.decode()}`" in page
     assert f"`{folds._MAGIC.decode()}`" in page
     for name in (
-        *(rollups.TOTAL, rollups.EXPIRED, rollups.SERIES, rollups.SETTLED_UPTO),
-        *(project_errors.GROUPS, project_errors.SETTLED),
+        rollups.TOTAL,
+        rollups.EXPIRED,
+        rollups.SERIES,
+        rollups.STREAMS,
+        rollups.SETTLED_UPTO,
+        project_errors.GROUPS,
+        project_errors.SETTLED,
     ):
         assert f"| `{name}` |" in section(REFERENCE / "file-format.md", "Saved folds")
 

@@ -23,6 +23,8 @@ from .page_routes import page_routes
 from .problems import problem_response
 from .security_headers import SecurityHeaders
 from .series_routes import series_routes
+from .session import Sessions
+from .session_routes import session_routes
 from .stream_routes import stream_routes
 
 SERVICE = "opsboard"
@@ -42,7 +44,8 @@ def create_app(
     A store that can not be opened ends the start; `on_unusable` is told why. Open streams hold up
     the end of a server: one that ends calls `end` of the `broadcast` that it passed.
     """
-    tokens = Tokens(api_token, read_token)
+    sessions = Sessions(api_token, read_token)
+    tokens = Tokens(api_token, read_token, sessions)
     record_event = RecordEvent(board, tokens)
     broadcast = broadcast or broadcast_of(board)
 
@@ -50,6 +53,7 @@ def create_app(
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         try:
             async with board:
+                await sessions.take_secret(board.store)
                 yield
         except StoreUnusable as error:
             on_unusable(error)
@@ -66,6 +70,7 @@ def create_app(
             *otlp_routes(board, tokens),
             *stream_routes(broadcast, tokens),
             *deploy_routes(board, tokens),
+            *session_routes(tokens, sessions),
         ],
         lifespan=[lifespan],
         exception_handlers={Exception: problem_response},
