@@ -9,10 +9,13 @@ from typing import Any, Self
 
 from ..domain.entry import IdempotencyKey
 from ..domain.event import DEFAULT_SERVICE, RecordedEvent
+from ..domain.keyed_samples import KeyedSamples
 from ..domain.metrics import MetricsSnapshot
 from ..domain.retention import Retention
 from ..domain.sample import RequestSample, SampleBatch, SeriesKey
+from .background_events import BackgroundEvents
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
+from .caught import Caught, ExceptionRate
 from .error_triage import ErrorTriage
 from .errors import OpsboardError
 from .event_feed import EventFeed
@@ -98,6 +101,8 @@ class Opsboard:
             clock=clock,
         )
         self.retainer = Retainer(store, self.rollups, self.errors, retention, clock)
+        self._background_events = BackgroundEvents(self.recorder)
+        self._exceptions = ExceptionRate(clock.monotonic)
         self._said: set[asyncio.Task[RecordedEvent]] = set()
 
     async def __aenter__(self) -> Self:
@@ -119,6 +124,7 @@ class Opsboard:
                 await projection.start()
             for seen in self.rollups.series.seen:
                 self.series_limit.learn(seen.key)
+            self._background_events.start()
             work = [
                 self.samples.run,
                 *(p.run for p in self.projections.values()),
@@ -138,6 +144,7 @@ class Opsboard:
         try:
             await self.samples.flush()
             await asyncio.gather(*self._said, return_exceptions=True)
+            await self._background_events.finish()
             for projection in self.projections.values():
                 await projection.catch_up()
                 await projection.save()
@@ -153,6 +160,27 @@ class Opsboard:
         """Take one sample: its series' number, latency and end in ns; never fails, never waits."""
         return self.samples.observe
 
+    def say(
+        self, message: str, *, level: str, type: str, service: str, meta: dict[str, Any]
+    ) -> None:
+        """Record an event without waiting for it; in this, a board is an `EventSink`."""
+        self._background_events.put(
+            {"message": message, "level": level, "type": type, "service": service, "meta": meta}
+        )
+
+    def caught(self, error: Exception, *, service: str, route: str, method: str) -> None:
+        """Record an exception that no handler took, as an event, without waiting for it.
+
+        Of more than 5 a second, after the first 20, those beyond are only counted.
+        """
+        if not self._exceptions.allows():
+            self._background_events.refuse()
+            return
+        found = Caught.of(error)
+        self._background_events.put(
+            lambda: found.event(service=service, route=route, method=method)
+        )
+
     async def record_samples(
         self, samples: Sequence[RequestSample] | SampleBatch, key: IdempotencyKey | None = None
     ) -> int:
@@ -161,8 +189,9 @@ class Opsboard:
         Raises `InvalidInput` naming the first bad rows, `IdempotencyClash`, `Overloaded`,
         `StoreUnavailable`.
         """
-        batch = samples if isinstance(samples, SampleBatch) else SampleBatch.of(samples)
-        return await self.samples.record(batch, key)
+        if not isinstance(samples, SampleBatch):
+            return await self.samples.record(KeyedSamples.of(samples), key)
+        return await self.samples.record(samples, key)
 
     def _say_series_exceeded(self, service: str) -> None:
         """Record, once a day, that a service has more series than it may."""

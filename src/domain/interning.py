@@ -1,6 +1,6 @@
 """Series by number, as they are observed one by one: a sample is then three small integers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -25,6 +25,10 @@ class InternedSeries:
     def find(self, key: SeriesKey) -> int | None:
         """The number of a series; None where it has none yet."""
         return self._numbers.get(key)
+
+    def find_all(self, keys: Iterable[SeriesKey]) -> list[int | None]:
+        """The number of each series; None where it has none yet."""
+        return list(map(self._numbers.get, keys))
 
     def number(self, key: SeriesKey) -> int:
         """The number of a series, a new one where it has none yet."""

@@ -17,10 +17,13 @@ from opsboard.adapters.encoding import CODEC
 from opsboard.adapters.http import (
     attempts,
     body,
+    content_coding,
     error_routes,
     event_broadcast,
     event_routes,
     event_stream,
+    sample_bodies,
+    sample_routes,
     session,
 )
 from opsboard.adapters.http.app import create_app
@@ -35,7 +38,7 @@ from opsboard.application import (
     query_series,
     record,
 )
-from opsboard.domain import error_group, event, histogram, words
+from opsboard.domain import error_group, event, histogram, keyed_samples, words
 from opsboard.domain.retention import DEFAULT_RETENTION
 from opsboard.entrypoints import cli, protocol
 from opsboard.entrypoints import server as server_process
@@ -159,6 +162,13 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"{event_routes.MAX_BODY_BYTES:,} bytes, within {body.BODY_DEADLINE_SECONDS:.0f}" in said
     assert f"{event.MAX_META_BYTES:,} bytes encoded, {event.MAX_META_DEPTH} levels" in said
     assert f"{event.MAX_MESSAGE_LENGTH:,} and {event.MAX_SERVICE_LENGTH} characters" in said
+    assert f"{sample_routes.MAX_BODY_BYTES:,} bytes after decompression" in said
+    assert f"{sample_bodies.MAX_ROWS:,} samples |" in said
+    window = content_coding.MAX_WINDOW_BYTES // 1024**2
+    assert f"| {content_coding.MAX_CODINGS}; {window} MiB |" in said
+    route, method = keyed_samples.MAX_ROUTE_LENGTH, keyed_samples.MAX_METHOD_LENGTH
+    assert f"{route:,}, {method} and {event.MAX_SERVICE_LENGTH} characters" in said
+    assert f"| {record.MAX_RECORDING_SAMPLES:,}; above that 503" in said
     assert f"| body of `POST /v1/traces` and `/v1/logs` | {export.MAX_BODY_BYTES:,} bytes" in said
     assert f"| `q` | {words.MAX_QUERY_LENGTH} " in said
     assert f"| `limit` | {query_events.MAX_PAGE} |" in said

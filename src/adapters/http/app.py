@@ -21,6 +21,7 @@ from .openapi import openapi_config
 from .otlp.routes import otlp_routes
 from .page_routes import page_routes
 from .problems import problem_response
+from .sample_routes import sample_routes
 from .security_headers import SecurityHeaders
 from .series_routes import series_routes
 from .session import Sessions
@@ -67,6 +68,7 @@ def create_app(
             *series_routes(board, tokens),
             *event_routes(board, tokens, record_event),
             *error_routes(board, tokens),
+            *sample_routes(board, tokens),
             *otlp_routes(board, tokens),
             *stream_routes(broadcast, tokens),
             *deploy_routes(board, tokens),

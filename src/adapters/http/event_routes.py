@@ -11,12 +11,11 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from ...application.board import Opsboard
 from ...application.errors import EventNotFound
 from ...application.query_events import DEFAULT_PAGE, MAX_PAGE, event_filter
-from ...application.record import checked_key
 from ...domain.summary import EventSummary
 from .auth import Tokens
 from .body import read_body, require_json
 from .event_bodies import EventBody, EventDraft, decode_draft
-from .headers import by_name
+from .headers import by_name, idempotency_key
 from .middleware import Receive, Scope, Send
 from .paging import link_to_next
 from .parameters import known_parameters, refuse_parameters
@@ -62,7 +61,7 @@ class RecordEvent:
         self._tokens.allow_write(headers)
         refuse_parameters(scope["query_string"])
         require_json(headers)
-        key = _idempotency_key(headers)
+        key = idempotency_key(headers)
         draft = decode_draft(await read_body(headers, receive, MAX_BODY_BYTES))
         recorded = await self._record(
             draft.message,
@@ -76,11 +75,6 @@ class RecordEvent:
         length = (b"content-length", b"%d" % len(body))
         await send({"type": "http.response.start", "status": 200, "headers": [_JSON, length]})
         await send({"type": "http.response.body", "body": body})
-
-
-def _idempotency_key(headers: dict[bytes, bytes]) -> str | None:
-    raw = headers.get(b"idempotency-key")
-    return None if raw is None else checked_key(raw.decode("latin-1"))
 
 
 def event_routes(
