@@ -17,11 +17,13 @@ from .background_events import BackgroundEvents
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
 from .caught import Caught, ExceptionRate
 from .count_events import EventCounts
+from .error_triage import ErrorTriage
 from .errors import OpsboardError
 from .event_feed import EventFeed
 from .health import HealthChecks
 from .intake import Intake
 from .ports import Clock, Ids, Store
+from .project_errors import ErrorProjection
 from .project_events import EventProjection
 from .project_samples import SampleProjection
 from .query_catalogue import CatalogueQueries
@@ -76,13 +78,16 @@ class Opsboard:
         self.histograms = HistogramRecorder(
             store.journal, self.samples, self.rollups, self.series_limit, clock
         )
-        self.projections: dict[str, SampleProjection | EventProjection] = {
+        self.errors = ErrorProjection(store.journal, store.folds, clock)
+        self.projections: dict[str, SampleProjection | EventProjection | ErrorProjection] = {
             "rollups": self.rollups,
             "event_index": EventProjection(
                 store.journal, store.event_index, self.event_counts.take
             ),
+            "error_groups": self.errors,
         }
         self.event_queries = EventQueries(store.event_index)
+        self.error_groups = ErrorTriage(self.errors, store.event_index, self.recorder, clock)
         self.event_feed = EventFeed(store.journal)
         self.metrics_queries = MetricsQueries(
             store.journal, self.samples, self.rollups, store.rollups, clock
@@ -109,7 +114,7 @@ class Opsboard:
             intake=self.intake,
             clock=clock,
         )
-        self.retainer = Retainer(store, self.rollups, retention, clock)
+        self.retainer = Retainer(store, self.rollups, self.errors, retention, clock)
         self._background_events = BackgroundEvents(self.recorder)
         self._exceptions = ExceptionRate(clock.monotonic)
         self._said: set[asyncio.Task[RecordedEvent]] = set()

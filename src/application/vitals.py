@@ -9,6 +9,7 @@ from .cardinality import SeriesLimit
 from .count_events import EventCounts
 from .intake import Intake
 from .ports import Clock, Store, StoreVitals
+from .project_errors import ErrorProjection
 from .project_events import EventProjection
 from .project_samples import SampleProjection
 from .record import SampleRecorder
@@ -41,7 +42,7 @@ class VitalsQueries:
         self,
         store: Store,
         *,
-        projections: Mapping[str, SampleProjection | EventProjection],
+        projections: Mapping[str, SampleProjection | EventProjection | ErrorProjection],
         samples: SampleRecorder,
         series_limit: SeriesLimit,
         events: EventCounts,

@@ -90,7 +90,7 @@ class TestHealth:
         body = shared_server.client.get("/readyz").json()
         assert body["ok"] is True
         assert body["checks"].keys() == {
-            "store", "rollups", "event_index", "samples", "series", "opentelemetry",
+            "store", "rollups", "event_index", "error_groups", "samples", "series", "opentelemetry",
         }  # fmt: skip
         assert body["checks"]["store"] == {"ok": True, "detail": "takes writes"}
 

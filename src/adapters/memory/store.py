@@ -8,6 +8,7 @@ from ...application.errors import StoreUnavailable
 from ...application.ports import Clock, StoreVitals
 from ...domain.entry import Stream
 from .event_index import MemoryEventIndex
+from .folds import MemoryFolds
 from .journal import MemoryJournal
 from .rollups import MemoryRollups
 
@@ -21,6 +22,7 @@ class MemoryStore:
         self.journal = MemoryJournal(clock)
         self.event_index = MemoryEventIndex(self.journal)
         self.rollups = MemoryRollups()
+        self.folds = MemoryFolds()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["MemoryStore"]:
