@@ -5,6 +5,7 @@ import hashlib
 import logging
 from array import array
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,8 +16,8 @@ from ..domain.entry import IdempotencyKey, Stream
 from ..domain.event import DEFAULT_SERVICE, OperationalEvent, RecordedEvent
 from ..domain.instant import NS_PER_MS
 from ..domain.interning import InternedSeries
-from ..domain.keyed_samples import KeyedSamples, canonical
-from ..domain.sample import SampleBatch, SeriesKey
+from ..domain.keyed_samples import Find, KeyedSamples, canonical
+from ..domain.sample import Ints, SampleBatch, SeriesKey
 from ..domain.validation import InvalidInput, Violation
 from .cardinality import SeriesLimit
 from .errors import OpsboardError, Overloaded, StoreUnavailable
@@ -116,6 +117,8 @@ class SampleRecorder:
         self._series_limit = series_limit
         self._limit = limit
         self._interned = InternedSeries()
+        self.find: Find = self._interned.find
+        """The number of a series by its key; None where it has none yet."""
         self._numbers, self._latencies, self._ends = array("q"), array("q"), array("q")
         self._batches: deque[tuple[IdempotencyKey, SampleBatch]] = deque()
         self._waiting = 0
@@ -126,7 +129,7 @@ class SampleRecorder:
 
     def series(self, key: SeriesKey) -> int:
         """See `SampleSink.series`; past the limit, the number of the route `(other)`."""
-        known = self._interned.find(key)
+        known = self.find(key)
         if known is None:
             known = self._interned.number(self._series_limit.admit(canonical(key)))
         return known
@@ -151,7 +154,7 @@ class SampleRecorder:
         `Overloaded` also where `MAX_RECORDING_SAMPLES` are on their way already.
         """
         if isinstance(samples, SampleBatch):
-            samples = KeyedSamples.of_batch(samples)
+            samples = KeyedSamples.of_batch(samples, self.find)
         violations = self.violations(samples)
         if violations:
             raise InvalidInput(violations)
@@ -168,10 +171,8 @@ class SampleRecorder:
         return count
 
     def violations(self, samples: KeyedSamples) -> list[Violation]:
-        """What is wrong with the first bad rows; a series that has a number has been looked at."""
-        numbers = self._interned.find_all(samples.keys)
-        unchecked = [place for place, number in enumerate(numbers) if number is None]
-        return samples.violations(self.now_ms(), self._oldest_ms(), unchecked)
+        """What is wrong with the first bad rows, by their place: `/7/latency_ms`."""
+        return samples.violations(self.now_ms(), self._oldest_ms())
 
     def now_ms(self) -> int:
         """The end of a sample that does not say when it ended, in ms since 1970."""
@@ -188,25 +189,32 @@ class SampleRecorder:
 
         Others have their turn between two parts.
         """
-        numbers = np.empty(len(samples.keys), np.int64)
-        for start in range(0, len(samples.keys), MAX_BATCH):
-            keys = samples.keys[start : start + MAX_BATCH]
-            numbers[start : start + MAX_BATCH] = [self.series(key) for key in keys]
-            if len(samples.keys) > MAX_BATCH:
-                await asyncio.sleep(0)
+        numbers = samples.series
+        if samples.new:
+            new = numbers < 0
+            numbers = numbers.copy()
+            numbers[new] = (await self._admitted(samples.new))[-1 - numbers[new]]
         entries = []
         for start in range(0, len(samples), MAX_BATCH):
             part = slice(start, start + MAX_BATCH)
             entries.append(
                 self._interned.batch(
-                    numbers[samples.series[part]],
-                    samples.latency_ns[part],
-                    samples.ended_at_ms[part],
+                    numbers[part], samples.latency_ns[part], samples.ended_at_ms[part]
                 )
             )
             if len(samples) > MAX_BATCH:
                 await asyncio.sleep(0)
         return entries
+
+    async def _admitted(self, new: Sequence[SeriesKey]) -> Ints:
+        """The numbers of series that had none."""
+        numbers = np.empty(len(new), np.int64)
+        for start in range(0, len(new), MAX_BATCH):
+            part = slice(start, start + MAX_BATCH)
+            numbers[part] = [self.series(key) for key in new[part]]
+            if len(new) > MAX_BATCH:
+                await asyncio.sleep(0)
+        return numbers
 
     @property
     def unwritten(self) -> int:

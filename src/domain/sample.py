@@ -34,7 +34,6 @@ __all__ = [
     "SampleRows",
     "SeriesKey",
     "columns_of_rows",
-    "interned",
 ]
 
 MAX_AHEAD_MS = 86_400_000
@@ -103,9 +102,9 @@ class SampleBatch:
     @classmethod
     def of_series(cls, keys: Sequence[SeriesKey], latency_ns: Ints, ended_at_ms: Ints) -> Self:
         """The batch of samples that belong to these series, one key for each."""
-        endpoints, endpoint = interned(Endpoint(key.service, key.route) for key in keys)
-        methods, method = interned(key.method for key in keys)
-        status_codes, status = interned(key.status_code for key in keys)
+        endpoints, endpoint = _interned(Endpoint(key.service, key.route) for key in keys)
+        methods, method = _interned(key.method for key in keys)
+        status_codes, status = _interned(key.status_code for key in keys)
         return cls(
             endpoints=endpoints,
             methods=methods,
@@ -173,7 +172,7 @@ class SampleBatch:
     __hash__ = None  # type: ignore[assignment]
 
 
-def interned(labels: Iterable[Label]) -> tuple[list[Label], Ints]:
+def _interned(labels: Iterable[Label]) -> tuple[list[Label], Ints]:
     """The distinct labels in order of appearance, and the index of each one's."""
     index: dict[Label, int] = {}
     column = [index.setdefault(label, len(index)) for label in labels]

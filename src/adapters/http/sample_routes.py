@@ -69,13 +69,15 @@ class RecordSamples:
 
     async def _record(self, form: Form, body: bytes, name: str | None) -> int:
         key = None if name is None else IdempotencyKey(name, hashlib.sha256(body).digest())
-        now_ms = self._recorder.now_ms()
+        recorder = self._recorder
+        now_ms, find = recorder.now_ms(), recorder.find
         try:
-            samples = await self._work_on(body, lambda: read_samples(form, body, now_ms))
-            return await self._recorder.record(samples, key)
+            samples = await self._work_on(body, lambda: read_samples(form, body, now_ms, find))
+            return await recorder.record(samples, key)
         except (Malformed, InvalidInput) as error:
-            check = self._recorder.violations
-            faults = await self._work_on(body, lambda: first_faults(form, body, now_ms, check))
+            faults = await self._work_on(
+                body, lambda: first_faults(form, body, now_ms, find, recorder.violations)
+            )
             raise (faults if faults.violations else InvalidInput.of("", str(error))) from error
 
     async def _work_on(self, body: bytes, work: Callable[[], T]) -> T:
