@@ -13,11 +13,16 @@ from ..domain.keyed_samples import KeyedSamples
 from ..domain.metrics import MetricsSnapshot
 from ..domain.retention import Retention
 from ..domain.sample import RequestSample, SampleBatch, SeriesKey
+from .background_events import BackgroundEvents
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
+from .caught import Caught, ExceptionRate
+from .error_triage import ErrorTriage
 from .errors import OpsboardError
 from .event_feed import EventFeed
 from .health import HealthChecks
+from .intake import Intake
 from .ports import Clock, Ids, Store
+from .project_errors import ErrorProjection
 from .project_events import EventProjection
 from .project_samples import SampleProjection
 from .query_catalogue import CatalogueQueries
@@ -26,6 +31,9 @@ from .query_events import EventQueries
 from .query_metrics import MetricsQueries
 from .query_series import SeriesQueries
 from .record import EventRecorder, SampleRecorder
+from .record_histograms import HistogramRecorder
+from .record_logs import LogRecorder
+from .record_spans import SpanRecorder
 from .retain import Retainer
 
 RETRY_SECONDS = 1.0
@@ -60,12 +68,21 @@ class Opsboard:
         self.series_limit = SeriesLimit(max_series, self._say_series_exceeded)
         self.recorder = EventRecorder(store.journal, clock)
         self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
+        self.intake = Intake()
+        self.spans = SpanRecorder(self.samples, self.recorder, clock, self.intake)
+        self.logs = LogRecorder(self.recorder, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
-        self.projections: dict[str, SampleProjection | EventProjection] = {
+        self.histograms = HistogramRecorder(
+            store.journal, self.samples, self.rollups, self.series_limit, clock
+        )
+        self.errors = ErrorProjection(store.journal, store.folds, clock)
+        self.projections: dict[str, SampleProjection | EventProjection | ErrorProjection] = {
             "rollups": self.rollups,
             "event_index": EventProjection(store.journal, store.event_index),
+            "error_groups": self.errors,
         }
         self.event_queries = EventQueries(store.event_index)
+        self.error_groups = ErrorTriage(self.errors, store.event_index, self.recorder, clock)
         self.event_feed = EventFeed(store.journal)
         self.metrics_queries = MetricsQueries(
             store.journal, self.samples, self.rollups, store.rollups, clock
@@ -75,8 +92,17 @@ class Opsboard:
         )
         self.catalogue = CatalogueQueries(self.metrics_queries)
         self.deploys = DeployQueries(self.event_queries, self.metrics_queries, clock)
-        self.health = HealthChecks(store, self.projections, self.samples, self.series_limit, clock)
-        self.retainer = Retainer(store, self.rollups, retention, clock)
+        self.health = HealthChecks(
+            store,
+            self.projections,
+            samples=self.samples,
+            series_limit=self.series_limit,
+            intake=self.intake,
+            clock=clock,
+        )
+        self.retainer = Retainer(store, self.rollups, self.errors, retention, clock)
+        self._background_events = BackgroundEvents(self.recorder)
+        self._exceptions = ExceptionRate(clock.monotonic)
         self._said: set[asyncio.Task[RecordedEvent]] = set()
 
     async def __aenter__(self) -> Self:
@@ -98,6 +124,7 @@ class Opsboard:
                 await projection.start()
             for seen in self.rollups.series.seen:
                 self.series_limit.learn(seen.key)
+            self._background_events.start()
             work = [
                 self.samples.run,
                 *(p.run for p in self.projections.values()),
@@ -117,6 +144,7 @@ class Opsboard:
         try:
             await self.samples.flush()
             await asyncio.gather(*self._said, return_exceptions=True)
+            await self._background_events.finish()
             for projection in self.projections.values():
                 await projection.catch_up()
                 await projection.save()
@@ -131,6 +159,27 @@ class Opsboard:
     def observe(self) -> Callable[[int, int, int], None]:
         """Take one sample: its series' number, latency and end in ns; never fails, never waits."""
         return self.samples.observe
+
+    def say(
+        self, message: str, *, level: str, type: str, service: str, meta: dict[str, Any]
+    ) -> None:
+        """Record an event without waiting for it; in this, a board is an `EventSink`."""
+        self._background_events.put(
+            {"message": message, "level": level, "type": type, "service": service, "meta": meta}
+        )
+
+    def caught(self, error: Exception, *, service: str, route: str, method: str) -> None:
+        """Record an exception that no handler took, as an event, without waiting for it.
+
+        Of more than 5 a second, after the first 20, those beyond are only counted.
+        """
+        if not self._exceptions.allows():
+            self._background_events.refuse()
+            return
+        found = Caught.of(error)
+        self._background_events.put(
+            lambda: found.event(service=service, route=route, method=method)
+        )
 
     async def record_samples(
         self, samples: Sequence[RequestSample] | SampleBatch, key: IdempotencyKey | None = None

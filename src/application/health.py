@@ -7,7 +7,9 @@ import msgspec
 
 from .cardinality import SeriesLimit
 from .errors import OpsboardError
+from .intake import Intake
 from .ports import Clock, Store
+from .project_errors import ErrorProjection
 from .project_events import EventProjection
 from .project_samples import SampleProjection
 from .record import SampleRecorder
@@ -32,16 +34,19 @@ class HealthChecks:
     def __init__(
         self,
         store: Store,
-        projections: Mapping[str, SampleProjection | EventProjection],
+        projections: Mapping[str, SampleProjection | EventProjection | ErrorProjection],
+        *,
         samples: SampleRecorder,
         series_limit: SeriesLimit,
+        intake: Intake,
         clock: Clock,
     ) -> None:
-        """Check `store`, how far projections are behind, and what was dropped or merged."""
+        """Check `store`, how far projections are behind, and what was dropped, merged, refused."""
         self._store = store
         self._projections = projections
         self._samples = samples
         self._series_limit = series_limit
+        self._intake = intake
         self._clock = clock
         self._checking = asyncio.Lock()
         self._checked_at: int | None = None
@@ -71,6 +76,7 @@ class HealthChecks:
         dropped = self._samples.dropped
         checks["samples"] = Check(True, f"{dropped} dropped since the start")
         checks["series"] = self._check_series()
+        checks["opentelemetry"] = Check(True, str(self._intake))
         return checks
 
     def _check_series(self) -> Check:
@@ -81,7 +87,9 @@ class HealthChecks:
         said = ", ".join(sorted(limit.refused))
         return Check(True, f"more than {limit.limit} in {said}: the rest count as (other)")
 
-    async def _check_projection(self, projection: SampleProjection | EventProjection) -> Check:
+    async def _check_projection(
+        self, projection: SampleProjection | EventProjection | ErrorProjection
+    ) -> Check:
         try:
             lag = await projection.lag()
         except OpsboardError as error:

@@ -11,7 +11,7 @@ from .readable import readable
 
 CALM_SECONDS = 0.05
 CALM_ENTRIES = 50
-MAX_TAIL_ENTRIES = 10_000
+MAX_TAIL_ENTRIES = 50_000
 
 _log = logging.getLogger(__name__)
 
@@ -42,22 +42,8 @@ class EventProjection:
             async for page in self._journal.follow(Stream.EVENTS, after):
                 if page[0].number != after + 1:
                     break
-                await self._wait_for_calm(after)
+                await wait_for_calm(self._journal, after)
                 after = checkpoint = await self._add(page, checkpoint)
-
-    async def _wait_for_calm(self, checkpoint: int) -> None:
-        """Let events pour in: indexing them now would hold up those who wait for their commit.
-
-        An answer holds what is not indexed too, at the price of reading it, so the wait ends at
-        `MAX_TAIL_ENTRIES`.
-        """
-        head = (await self._journal.head(Stream.EVENTS)).number
-        while head - checkpoint < MAX_TAIL_ENTRIES:
-            before = head
-            await asyncio.sleep(CALM_SECONDS)
-            head = (await self._journal.head(Stream.EVENTS)).number
-            if head - before <= CALM_ENTRIES:
-                return
 
     async def save(self) -> None:
         """Nothing to save: the index is saved as it grows."""
@@ -81,3 +67,18 @@ class EventProjection:
     def _leave_out(self, recorded: Recorded, error: UnreadableEntry) -> None:
         self.unreadable += 1
         _log.error("%s %d is left out: %s", recorded.stream, recorded.number, error)
+
+
+async def wait_for_calm(journal: Journal, checkpoint: int) -> None:
+    """Let events pour in: folding them now would hold up those who wait for their commit.
+
+    An answer holds what is not folded too, at the price of reading it, so the wait ends at
+    `MAX_TAIL_ENTRIES`.
+    """
+    head = (await journal.head(Stream.EVENTS)).number
+    while head - checkpoint < MAX_TAIL_ENTRIES:
+        before = head
+        await asyncio.sleep(CALM_SECONDS)
+        head = (await journal.head(Stream.EVENTS)).number
+        if head - before <= CALM_ENTRIES:
+            return

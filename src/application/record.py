@@ -14,6 +14,7 @@ import numpy as np
 
 from ..domain.entry import IdempotencyKey, Stream
 from ..domain.event import DEFAULT_SERVICE, OperationalEvent, RecordedEvent
+from ..domain.exception_event import EventFields
 from ..domain.instant import NS_PER_MS
 from ..domain.interning import InternedSeries
 from ..domain.keyed_samples import Find, KeyedSamples, canonical
@@ -25,6 +26,8 @@ from .ports import Clock, Ids, Journal
 from .readable import readable
 
 FLUSH_EVERY_SECONDS = 1.0
+EVENTS_AT_ONCE = 200
+"""After so many of a batch were made, other requests have their turn."""
 MAX_BATCH = 4_096
 MAX_WAITING_SAMPLES = 200_000
 MAX_RECORDING_SAMPLES = 1_000_000
@@ -75,6 +78,23 @@ class EventRecorder:
             for found in readable(self._journal, page, OperationalEvent):
                 return RecordedEvent(*found)
         raise StoreUnavailable(f"event {number} can not be read back")
+
+    async def record_all(self, drafts: Sequence[EventFields], key: IdempotencyKey | None) -> int:
+        """Record all of these or none, at once; how many were, when they are durable.
+
+        With a key that was used within 24 hours for the same thing, that is none. Raises what
+        `record` does.
+        """
+        now = self._clock.now()
+        events = []
+        for draft in drafts:
+            events.append(OperationalEvent.say(ts=now, **draft))
+            if not len(events) % EVENTS_AT_ONCE:
+                await asyncio.sleep(0)
+        if not events:
+            return 0
+        appended = await self._journal.append(Stream.EVENTS, events, key)
+        return 0 if appended.replayed else len(events)
 
 
 def checked_key(key: str) -> str:
@@ -158,53 +178,13 @@ class SampleRecorder:
         violations = self.violations(samples)
         if violations:
             raise InvalidInput(violations)
-        count = len(samples)
-        if self._recording and self._recording + count > MAX_RECORDING_SAMPLES:
-            raise Overloaded("too many samples are waiting for the disk")
-        self._recording += count
-        try:
-            if count:
-                entries = await self._entries_of(samples)
-                await self._journal.append(Stream.SAMPLES, entries, key)
-        finally:
-            self._recording -= count
-        return count
-
-    def violations(self, samples: KeyedSamples) -> list[Violation]:
-        """What is wrong with the first bad rows, by their place: `/7/latency_ms`."""
-        return samples.violations(self.now_ms(), self._oldest_ms())
-
-    def now_ms(self) -> int:
-        """The end of a sample that does not say when it ended, in ms since 1970."""
-        return self._clock.now() // NS_PER_MS
-
-    def _oldest_ms(self) -> int:
-        """The earliest end that a sample may have, in ms since 1970."""
-        if self.max_behind is None:
-            return 0
-        return max(0, self._clock.now() - self.max_behind) // NS_PER_MS
-
-    async def _entries_of(self, samples: KeyedSamples) -> list[SampleBatch]:
-        """The samples in parts of at most `MAX_BATCH`, within the limit of series.
-
-        Others have their turn between two parts.
-        """
         numbers = samples.series
         if samples.new:
             new = numbers < 0
             numbers = numbers.copy()
             numbers[new] = (await self._admitted(samples.new))[-1 - numbers[new]]
-        entries = []
-        for start in range(0, len(samples), MAX_BATCH):
-            part = slice(start, start + MAX_BATCH)
-            entries.append(
-                self._interned.batch(
-                    numbers[part], samples.latency_ns[part], samples.ended_at_ms[part]
-                )
-            )
-            if len(samples) > MAX_BATCH:
-                await asyncio.sleep(0)
-        return entries
+        await self.record_numbered(numbers, samples.latency_ns, samples.ended_at_ms, key)
+        return len(samples)
 
     async def _admitted(self, new: Sequence[SeriesKey]) -> Ints:
         """The numbers of series that had none."""
@@ -215,6 +195,43 @@ class SampleRecorder:
             if len(new) > MAX_BATCH:
                 await asyncio.sleep(0)
         return numbers
+
+    def violations(self, samples: KeyedSamples) -> list[Violation]:
+        """What is wrong with the first bad rows, by their place: `/7/latency_ms`."""
+        return samples.violations(self.now_ms(), self.oldest_ms)
+
+    def now_ms(self) -> int:
+        """The end of a sample that does not say when it ended, in ms since 1970."""
+        return self._clock.now() // NS_PER_MS
+
+    async def record_numbered(
+        self, numbers: Ints, latency_ns: Ints, ended_at_ms: Ints, key: IdempotencyKey | None
+    ) -> None:
+        """Record valid samples by the numbers that `series` gave, as `record` does."""
+        count = len(numbers)
+        if self._recording and self._recording + count > MAX_RECORDING_SAMPLES:
+            raise Overloaded("too many samples are waiting for the disk")
+        self._recording += count
+        try:
+            entries = []
+            for start in range(0, count, MAX_BATCH):
+                part = slice(start, start + MAX_BATCH)
+                entries.append(
+                    self._interned.batch(numbers[part], latency_ns[part], ended_at_ms[part])
+                )
+                if count > MAX_BATCH:
+                    await asyncio.sleep(0)
+            if entries:
+                await self._journal.append(Stream.SAMPLES, entries, key)
+        finally:
+            self._recording -= count
+
+    @property
+    def oldest_ms(self) -> int:
+        """The earliest end that a sample may have, in ms since 1970."""
+        if self.max_behind is None:
+            return 0
+        return max(0, self._clock.now() - self.max_behind) // NS_PER_MS
 
     @property
     def unwritten(self) -> int:
@@ -233,7 +250,7 @@ class SampleRecorder:
             return
         name = self._ids.new()
         # A clock that was behind all that is kept, as before its first setting, is not believed.
-        ended_at_ms = np.maximum(ended_at // NS_PER_MS, self._oldest_ms())
+        ended_at_ms = np.maximum(ended_at // NS_PER_MS, self.oldest_ms)
         batch = self._interned.batch(numbers, latency_ns, ended_at_ms)
         self._waiting += len(batch)
         self._batches.append((IdempotencyKey(name, name.encode()), batch))

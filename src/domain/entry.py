@@ -8,12 +8,15 @@ from typing import Any, TypeAlias
 import msgspec
 
 from .event import OperationalEvent
+from .histogram_batch import HistogramBatch
 from .sample import SampleBatch
 
 GENESIS = bytes(32)
 
-Entry: TypeAlias = OperationalEvent | SampleBatch
+Entry: TypeAlias = OperationalEvent | SampleBatch | HistogramBatch
 Upcaster: TypeAlias = Callable[[Any], Any]
+Place: TypeAlias = "tuple[Stream, int, int, str, int, str | None, bytes | None]"
+"""Stream, number, time, kind, version, key, fingerprint: what the hash covers beside payloads."""
 
 
 class Stream(StrEnum):
@@ -143,23 +146,20 @@ class Recorded(msgspec.Struct, frozen=True):
 
     def follows(self, previous_hash: bytes) -> bool:
         """Whether the hash is the one that this entry has after an entry with that hash."""
-        return self.hash == chain(previous_hash, self)
+        e = self.encoded
+        place = (
+            self.stream, self.number, self.recorded_at, e.kind, e.version, self.key,
+            self.fingerprint,
+        )  # fmt: skip
+        return self.hash == chain(previous_hash, place, e.payload)
 
 
-def chain(previous_hash: bytes, recorded: Recorded) -> bytes:
+_encode_place = msgspec.msgpack.Encoder().encode
+
+
+def chain(previous_hash: bytes, place: Place, payload: bytes) -> bytes:
     """SHA-256 over the previous hash, every field of the entry and its payload."""
-    head = msgspec.msgpack.encode(
-        (
-            recorded.stream,
-            recorded.number,
-            recorded.recorded_at,
-            recorded.encoded.kind,
-            recorded.encoded.version,
-            recorded.key,
-            recorded.fingerprint,
-        )
-    )
-    return hashlib.sha256(b"".join((previous_hash, head, recorded.encoded.payload))).digest()
+    return hashlib.sha256(b"".join((previous_hash, _encode_place(place), payload))).digest()
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -190,21 +190,16 @@ def append_to(
 ) -> list[Recorded]:
     """The entries as they follow `head`, at `now`, or at the head's time if the clock fell."""
     recorded_at = max(now, head.recorded_at)
-    number, previous_hash = head.number, head.hash
+    number, hash_ = head.number, head.hash
+    name, fingerprint = (key.name, key.fingerprint) if key else (None, None)
     appended = []
     for encoded in entries:
         number += 1
-        link = Recorded(
-            stream=stream,
-            number=number,
-            recorded_at=recorded_at,
-            encoded=encoded,
-            hash=b"",
-            key=key.name if key else None,
-            fingerprint=key.fingerprint if key else None,
-        )
-        previous_hash = chain(previous_hash, link)
-        appended.append(msgspec.structs.replace(link, hash=previous_hash))
+        place = (
+            stream, number, recorded_at, encoded.kind, encoded.version, name, fingerprint
+        )  # fmt: skip
+        hash_ = chain(hash_, place, encoded.payload)
+        appended.append(Recorded(stream, number, recorded_at, encoded, hash_, name, fingerprint))
     return appended
 
 

@@ -182,13 +182,30 @@ def _meta_violations(meta: object) -> list[Violation]:
         return [Violation("/meta", "must be an object")]
     if not meta:
         return []
-    violation = _first_fault_within(meta)
+    violation = None if _is_plain(meta) else _first_fault_within(meta)
     if violation is not None:
         return [violation]
     size = len(_encode(meta))
     if size > MAX_META_BYTES:
         return [Violation("/meta", f"must be at most {MAX_META_BYTES} bytes as JSON, not {size}")]
     return []
+
+
+def _is_plain(meta: dict[Any, Any]) -> bool:
+    """Whether nothing can be wrong within it: flat, of ASCII and whole numbers, as most are."""
+    for key, value in meta.items():
+        if type(key) is not str or not key.isascii() or "\0" in key:
+            return False
+        kind = type(value)
+        if kind is str:
+            if not value.isascii() or "\0" in value:
+                return False
+        elif kind is float:
+            if not math.isfinite(value):
+                return False
+        elif kind is not int and kind is not bool and value is not None:
+            return False
+    return True
 
 
 def _first_fault_within(meta: dict[Any, Any]) -> Violation | None:

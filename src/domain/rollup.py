@@ -77,6 +77,33 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         )
 
     @classmethod
+    def of_histograms(
+        cls,
+        *,
+        series: Ints,
+        count: Ints,
+        zero_count: Ints,
+        sum_ns: Ints,
+        max_ns: Ints,
+        series_of_bucket: Ints,
+        bucket: Ints,
+        bucket_count: Ints,
+    ) -> Self:
+        """Of histograms, one or more for each series, and of their buckets."""
+        present, place = np.unique(series, return_inverse=True)
+        cells = series_of_bucket << BUCKET_BITS | bucket + _BUCKET_OFFSET
+        cell, cell_place = np.unique(cells, return_inverse=True)
+        return cls(
+            present,
+            _totals(np.add, place, [count], len(present)),
+            _totals(np.add, place, [zero_count], len(present)),
+            _totals(np.add, place, [sum_ns], len(present)),
+            _totals(np.maximum, place, [max_ns], len(present)),
+            cell,
+            _totals(np.add, cell_place, [bucket_count], len(cell)),
+        )
+
+    @classmethod
     def merged(cls, parts: Sequence["Rollups"], group: Ints | None = None) -> "Rollups":
         """Of everything that the parts count.
 

@@ -3,12 +3,18 @@
 import asyncio
 import resource
 from http import HTTPStatus
+from typing import Any, cast
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from ..adapters.http.middleware import ASGIApp, Receive, Scope, Send
 from ..adapters.http.problems import refusal
+from .one_write import OneWrite, Outbox
 
 MAX_CONNECTIONS = 4_096
 MAX_FILES = 16_384
@@ -51,6 +57,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     limits = Limits()
+    outbox = Outbox()
     _head_bytes = 0
     _in_body = False
     _deadline: asyncio.TimerHandle | None = None
@@ -120,6 +127,9 @@ class BoundedProtocol(HttpToolsProtocol):
         finally:
             self.app = app
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, cast(Any, OneWrite(app, cycle, self.outbox)))
+
     def on_message_complete(self) -> None:
         """What comes next is the head of another request."""
         super().on_message_complete()
@@ -157,8 +167,14 @@ class BoundedProtocol(HttpToolsProtocol):
         """What uvicorn calls for bytes that are no HTTP; its message says no more than that."""
         self.refuse(HTTPStatus.BAD_REQUEST, msg)
 
+    def shutdown(self) -> None:
+        """Close the connection once it owes nothing more."""
+        self.outbox.flush()
+        super().shutdown()
+
     def cut_off(self) -> bool:
         """End the connection, with an answer if none has begun; whether it was owed anything."""
+        self.outbox.flush()
         if self._is_answering():
             self.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "The server ends; ask again.")
             self.cycle.disconnected = True
@@ -169,6 +185,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def refuse(self, status: HTTPStatus, detail: str) -> None:
         """Answer with a problem, unless another answer has begun, and close the connection."""
+        self.outbox.flush()
         if not self._is_answering() or not self.cycle.response_started:
             body, headers = refusal(status, detail)
             fields = [*self.server_state.default_headers, *headers]
@@ -179,7 +196,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 def bounded_by(limits: Limits) -> type[BoundedProtocol]:
     """The protocol with these limits, which uvicorn makes one of for each connection."""
-    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits})
+    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits, "outbox": Outbox()})
 
 
 def _refusing(status: HTTPStatus, detail: str) -> ASGIApp:

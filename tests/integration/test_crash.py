@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import socket
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -110,14 +109,19 @@ def test_a_clean_end_finishes_requests_in_flight_and_exits_0(
         for _ in range(50):
             server.client.get("/health")
 
-        def body() -> Iterator[bytes]:
-            yield b'{"level":"INFO","type":"OPS",'
-            server.process.send_signal(number)
-            yield b'"message":"in flight"}'
-
-        headers = {"X-Ops-Token": TOKEN, "Content-Type": "application/json"}
-        answer = httpx.post(f"{server.url}/events", content=body(), headers=headers)
-        assert answer.json()["message"] == "in flight"
+        body = b'{"level":"INFO","type":"OPS","message":"in flight"}'
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+            # The server asks for the body, so the request is in flight for certain.
+            connection.sendall(
+                b"POST /events HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n"
+                b"content-type: application/json\r\nx-ops-token: %b\r\ncontent-length: %d\r\n\r\n"
+                % (TOKEN.encode(), len(body))
+            )
+            with connection.makefile("rb") as answer:
+                assert answer.readline() == b"HTTP/1.1 100 Continue\r\n"
+                server.process.send_signal(number)
+                connection.sendall(body)
+                assert answer.read().endswith(b'"message":"in flight","meta":{"type":"OPS"}}')
         assert server.process.wait(timeout=30) == 0
     assert run("verify", "--store", store).returncode == 0
     with serving(store) as server:

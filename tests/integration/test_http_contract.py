@@ -82,7 +82,9 @@ class TestHealth:
     def test_ready_names_each_check(self, shared_server: Server) -> None:
         body = shared_server.client.get("/readyz").json()
         assert body["ok"] is True
-        assert body["checks"].keys() == {"store", "rollups", "event_index", "samples", "series"}
+        assert body["checks"].keys() == {
+            "store", "rollups", "event_index", "error_groups", "samples", "series", "opentelemetry",
+        }  # fmt: skip
         assert body["checks"]["store"] == {"ok": True, "detail": "takes writes"}
 
 

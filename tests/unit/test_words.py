@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,3 +50,19 @@ def test_a_text_is_found_by_each_of_its_own_words(text: str) -> None:
         assert words(word) == [word]
         assert TextQuery((word,)).matches(found)
         assert TextQuery((), (word[:2],)).matches(found)
+
+
+@given(
+    st.dictionaries(st.text(), st.text() | st.integers() | st.floats(allow_nan=False)), st.data()
+)
+def test_a_document_that_matches_may_match(meta: dict[str, object], data: st.DataObject) -> None:
+    found = [word for text in texts(meta) for word in words(text)]
+    wanted = data.draw(st.lists(st.sampled_from(found))) if found else []
+    query = TextQuery(tuple(wanted), tuple(word[:1] for word in wanted))
+    assert query.may_match(msgspec.json.encode(meta))
+
+
+def test_a_word_that_is_nowhere_in_a_document_can_not_match() -> None:
+    document = msgspec.json.encode({"message": "Query was slow"})
+    assert TextQuery.parse("SLOW quer*").may_match(document)
+    assert not TextQuery.parse("slow fast").may_match(document)

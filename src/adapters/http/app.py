@@ -10,17 +10,22 @@ from ...application.board import Opsboard
 from ...application.errors import StoreUnusable
 from .auth import Tokens
 from .deploy_routes import deploy_routes
+from .direct_routes import DirectRoutes
+from .error_routes import error_routes
 from .event_broadcast import EventBroadcast
-from .event_routes import event_routes
+from .event_routes import RecordEvent, event_routes
 from .health_routes import health_routes
 from .metrics_routes import metrics_routes
 from .middleware import ASGIApp, LatencyMiddleware
 from .openapi import openapi_config
+from .otlp.routes import otlp_routes
 from .page_routes import page_routes
 from .problems import problem_response
-from .sample_routes import sample_routes
+from .sample_routes import RecordSamples, sample_routes
 from .security_headers import SecurityHeaders
 from .series_routes import series_routes
+from .session import Sessions
+from .session_routes import session_routes
 from .stream_routes import stream_routes
 
 SERVICE = "opsboard"
@@ -40,13 +45,17 @@ def create_app(
     A store that can not be opened ends the start; `on_unusable` is told why. Open streams hold up
     the end of a server: one that ends calls `end` of the `broadcast` that it passed.
     """
-    tokens = Tokens(api_token, read_token)
+    sessions = Sessions(api_token, read_token)
+    tokens = Tokens(api_token, read_token, sessions)
+    record_event = RecordEvent(board, tokens)
+    record_samples = RecordSamples(board, tokens)
     broadcast = broadcast or broadcast_of(board)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         try:
             async with board:
+                await sessions.take_secret(board.store)
                 yield
         except StoreUnusable as error:
             on_unusable(error)
@@ -58,10 +67,13 @@ def create_app(
             *health_routes(board),
             *metrics_routes(board, tokens),
             *series_routes(board, tokens),
-            *event_routes(board, tokens),
-            *sample_routes(board, tokens),
+            *event_routes(board, tokens, record_event),
+            *error_routes(board, tokens),
+            *sample_routes(record_samples),
+            *otlp_routes(board, tokens),
             *stream_routes(broadcast, tokens),
             *deploy_routes(board, tokens),
+            *session_routes(tokens, sessions),
         ],
         lifespan=[lifespan],
         exception_handlers={Exception: problem_response},
@@ -69,7 +81,12 @@ def create_app(
         logging_config=None,
         debug=False,
     )
-    return LatencyMiddleware(SecurityHeaders(cast(ASGIApp, app)), service=SERVICE, to=board)
+    direct: dict[tuple[str, str], ASGIApp] = {
+        ("POST", "/events"): record_event,
+        ("POST", "/samples"): record_samples,
+    }
+    routed = DirectRoutes(cast(ASGIApp, app), direct)
+    return LatencyMiddleware(SecurityHeaders(routed), service=SERVICE, to=board)
 
 
 def broadcast_of(board: Opsboard) -> EventBroadcast:

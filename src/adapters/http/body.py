@@ -1,10 +1,10 @@
 """Request bodies, bounded in size and in time."""
 
-import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from .deadline import within
 from .middleware import Receive
 from .problems import BodyTooLarge, BodyTooSlow, HttpError, UnsupportedMedia
 
@@ -53,8 +53,7 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int
     """
     refuse_length(headers, limit)
     try:
-        async with asyncio.timeout(BODY_DEADLINE_SECONDS):
-            return await _receive_all(receive, limit)
+        return await within(BODY_DEADLINE_SECONDS, _receive_all(receive, limit))
     except TimeoutError as error:
         raise too_slow() from error
 

@@ -11,6 +11,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
 from ...application.errors import (
+    ErrorGroupNotFound,
     EventNotFound,
     IdempotencyClash,
     OpsboardError,
@@ -18,6 +19,7 @@ from ...application.errors import (
     StoreUnavailable,
 )
 from ...domain.validation import InvalidInput, Violation
+from .middleware import Send
 from .security_headers import SECURITY_HEADERS
 
 MEDIA_TYPE = "application/problem+json"
@@ -80,6 +82,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _STATUS: Mapping[type[Exception], HTTPStatus] = {
     InvalidInput: HTTPStatus.BAD_REQUEST,
+    ErrorGroupNotFound: HTTPStatus.NOT_FOUND,
     EventNotFound: HTTPStatus.NOT_FOUND,
     IdempotencyClash: HTTPStatus.UNPROCESSABLE_ENTITY,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -150,6 +153,19 @@ def problem_response(_: Request[Any, Any, Any], error: Exception) -> Response[by
         media_type=MEDIA_TYPE,
         headers=headers,
     )
+
+
+async def send_problem(send: Send, error: Exception) -> None:
+    """Answer with the problem that an error is, where no part of an answer was sent yet."""
+    problem, headers = problem_of(error)
+    body = msgspec.json.encode(problem)
+    fields = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", b"%d" % len(body)),
+        *((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()),
+    ]
+    await send({"type": "http.response.start", "status": int(problem.status), "headers": fields})
+    await send({"type": "http.response.body", "body": body})
 
 
 def refusal(status: HTTPStatus, detail: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:

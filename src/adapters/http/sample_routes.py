@@ -100,11 +100,11 @@ class _LinesToo(Operation):
                 content[NDJSON.decode()] = OpenAPIMediaType(schema=schema.one_of[0])
 
 
-def sample_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
-    """The route `/samples`."""
+def sample_routes(record: RecordSamples) -> Sequence[HTTPRouteHandler]:
+    """The route `/samples`, which `record` answers."""
 
     def answer_raw(app: Any) -> Any:  # noqa: ARG001 - Litestar passes it by this name
-        return RecordSamples(board, tokens)
+        return record
 
     @post(
         "/samples",

@@ -43,7 +43,7 @@ class SecurityHeaders:
 
         def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
-                headers = list(message.get("headers", ()))
+                headers = message.get("headers", ())
                 given = {name for name, _ in headers}
                 missing = [header for header in _UNLESS_GIVEN if header[0] not in given]
                 message["headers"] = [*headers, *_ALWAYS, *missing]

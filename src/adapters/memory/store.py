@@ -7,6 +7,7 @@ from pathlib import Path
 from ...application.errors import StoreUnavailable
 from ...application.ports import Clock
 from .event_index import MemoryEventIndex
+from .folds import MemoryFolds
 from .journal import MemoryJournal
 from .rollups import MemoryRollups
 
@@ -20,6 +21,7 @@ class MemoryStore:
         self.journal = MemoryJournal(clock)
         self.event_index = MemoryEventIndex(self.journal)
         self.rollups = MemoryRollups()
+        self.folds = MemoryFolds()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["MemoryStore"]:

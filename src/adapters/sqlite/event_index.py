@@ -77,6 +77,9 @@ class SqliteEventIndex:
             end = start
 
     def _wanted(self, wanted: EventFilter, page: Sequence[Recorded]) -> Iterator[RecordedEvent]:
+        query = wanted.query
+        if query is not None:
+            page = [each for each in page if query.may_match(each.encoded.payload)]
         for number, event in readable(self._journal, page, OperationalEvent):
             if wanted.wants(event):
                 yield RecordedEvent(number, event)

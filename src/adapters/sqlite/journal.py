@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from ...application.errors import BrokenChain, IdempotencyClash
@@ -24,6 +24,8 @@ from .writer import GroupCommit, Writer
 
 PAGE = 256
 PAGE_OF = {Stream.SAMPLES: 64}
+MAX_ROWS = 64
+"""In one statement; there is one for each number of rows."""
 
 _COLUMNS = "number, recorded_at, kind, version, payload, hash, key, fingerprint"
 
@@ -192,14 +194,23 @@ class _Tail:
     def _write(self) -> None:
         if not self._added:
             return
-        self._connection.executemany(
-            f"INSERT INTO {self._stream}_entry({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            map(_row, self._added),
-        )
+        # Each statement gives up the interpreter's lock and waits for it, so there are few.
+        for start in range(0, len(self._added), MAX_ROWS):
+            part = self._added[start : start + MAX_ROWS]
+            self._connection.execute(
+                _insertion(self._stream, len(part)),
+                [value for each in part for value in _row(each)],
+            )
         self._connection.execute(
             "UPDATE head SET number = ?, hash = ?, recorded_at = ? WHERE stream = ?",
             (self.head.number, self.head.hash, self.head.recorded_at, self._stream),
         )
+
+
+@cache
+def _insertion(stream: Stream, rows: int) -> str:
+    values = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * rows)
+    return f"INSERT INTO {stream}_entry({_COLUMNS}) VALUES {values}"
 
 
 def _row(r: Recorded) -> tuple[Any, ...]:

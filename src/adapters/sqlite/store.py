@@ -16,6 +16,7 @@ from .checkpoint import checkpoint_all
 from .compact import compact
 from .event_index import SqliteEventIndex
 from .file import prepare
+from .folds import SqliteFolds
 from .journal import SqliteJournal
 from .reader import Reader
 from .rollups import SqliteRollups
@@ -37,6 +38,7 @@ class SqliteStore:
         self.journal = SqliteJournal(clock, self._writer, self._for_journal, self._growth)
         self.event_index = SqliteEventIndex(self.journal, self._writer, self._for_queries)
         self.rollups = SqliteRollups(self._writer, self._for_queries)
+        self.folds = SqliteFolds(self._writer, self._for_queries)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["SqliteStore"]:

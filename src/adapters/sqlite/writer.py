@@ -4,12 +4,13 @@ import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import aiosqlite
+import msgspec
 
 from ...application.errors import OpsboardError, Overloaded, StoreUnavailable
 from ...domain.entry import Stream
@@ -65,7 +66,7 @@ class GroupCommit(sqlite3.Connection):
             return refusal
 
 
-class _Waiting(NamedTuple):
+class _Waiting(msgspec.Struct, gc=False):
     job: Job
     size: int
     done: asyncio.Future[Any]
@@ -177,28 +178,28 @@ class Writer:
         for waiting in batch:
             await self._commit(database, [waiting])
 
-    async def submit(self, job: Callable[[GroupCommit], T], size: int = 0) -> T:
+    def submit(self, job: Callable[[GroupCommit], T], size: int = 0) -> Awaitable[T]:
         """Commit the job, which writes about `size` bytes; gives its result once that is durable.
 
         Raises `Overloaded` at once where too many wait, `StoreUnavailable` where the commit fails.
         """
         if len(self._appends) >= MAX_WAITING:
             raise Overloaded("too many writes are waiting for the disk")
-        return await self._enqueue(self._appends, job, size)
+        return self._enqueue(self._appends, job, size)
 
-    async def submit_in_background(self, job: Callable[[GroupCommit], T]) -> T:
+    def submit_in_background(self, job: Callable[[GroupCommit], T]) -> Awaitable[T]:
         """Commit the job by itself when there is time for it. Raises `StoreUnavailable`."""
-        return await self._enqueue(self._background, job, 0)
+        return self._enqueue(self._background, job, 0)
 
-    async def _enqueue(
+    def _enqueue(
         self, queue: deque[_Waiting], job: Callable[[GroupCommit], T], size: int
-    ) -> T:
+    ) -> asyncio.Future[T]:
         if self._closing:
             raise StoreUnavailable("the store is closed")
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         queue.append(_Waiting(job, size, done))
         self._work.set()
-        return await done
+        return done
 
     def close(self) -> None:
         """Take no more; `run` ends when what waits is committed."""

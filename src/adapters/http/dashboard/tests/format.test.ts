@@ -8,7 +8,7 @@ const all = <T>(format: (value: T) => string, values: T[]) => values.map((value)
 test("numbers have few digits", () => {
   assert.deepEqual(all(number, [0, 0.0123, 0.5, 12.34, 123.4, 1234567]), ["0", "0.012", "0.5", "12.3", "123", "1,234,567"]);
   assert.deepEqual(all(count, [0, 999, 9_999, 12_340, 1_200_000]), ["0", "999", "9,999", "12.3 k", "1.2 M"]);
-  assert.deepEqual(all(rate, [0, 0.05, 0.5, 1234]), ["0/s", "3/min", "0.5/s", "1,234/s"]);
+  assert.deepEqual(all(rate, [0, 0.002, 0.5, 1234]), ["0/s", "0.12/min", "0.5/s", "1,234/s"]);
   assert.deepEqual(all(percent, [0, 0.00001, 0.0012, 0.034, 0.5, 1]), ["0 %", "<0.01 %", "0.12 %", "3.4 %", "50 %", "100 %"]);
   assert.deepEqual(all(latency, [0.42, 9.87, 84.4, 812, 1240, 61_000]), ["0.42 ms", "9.9 ms", "84.4 ms", "812 ms", "1.24 s", "61 s"]);
 });

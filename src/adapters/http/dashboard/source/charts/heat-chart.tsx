@@ -42,6 +42,10 @@ function cellsOf(heatmap: Heatmap): Cells {
   };
 }
 
+function labelled(cells: Cells): number[] {
+  return LABELLED_MS.filter((ms) => ms >= cells.lowest && ms <= cells.highest);
+}
+
 /** Shades grow with the root of the count: one slow request among thousands is still seen. */
 function shadeOf(value: number, most: number): number {
   return Math.max(1, Math.ceil(Math.sqrt(value / most) * SHADES));
@@ -88,10 +92,10 @@ export function HeatChart(props: Props) {
     const zoom = () => newest.current.zoom;
     const [xAxis = {}, yAxis = {}] = axes(latency);
     return {
-      padding: [8, 8, 0, 0],
+      padding: [8, 16, 0, 0],
       legend: { show: false },
       cursor: { ...cursor(zoom, true), points: { show: false } },
-      axes: [xAxis, { ...yAxis, splits: () => LABELLED_MS, filter: (_, splits) => splits }],
+      axes: [xAxis, { ...yAxis, splits: () => labelled(newestCells.current), filter: (_, splits) => splits }],
       scales: {
         x: { time: true },
         y: { distr: 3, range: () => [newestCells.current.lowest, newestCells.current.highest] },

@@ -5,6 +5,7 @@ import { useAnswer, useAnswers } from "../state/answers.ts";
 import { type TimeWindow, bounds, windowQuery } from "../state/time-window.ts";
 import { zoom } from "../state/zoom.ts";
 import { OWN_SERVICE } from "../views/own.ts";
+import { WHOLE } from "../views/steps.ts";
 import { address } from "../wire/ask.ts";
 import type { Heatmap, OpsEvent, Points, SeriesGroup, TimeSeries } from "../wire/shapes.ts";
 import { latency, percent, rate } from "../words/format.ts";
@@ -95,9 +96,6 @@ function p95Lines(groups: SeriesGroup[], wholes: SeriesGroup[]): Line[] {
     return { label: name, color: seriesColor(i), values: group.p95_ms, summary: value === null ? "" : latency(value) };
   });
 }
-
-/** The whole window as one step: this step is longer than any window. */
-const WHOLE = "3660d";
 
 export function RequestCharts({ selection, services, window, now }: Props) {
   const query = { ...windowQuery(window), ...selection };

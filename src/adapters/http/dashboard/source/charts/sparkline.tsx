@@ -14,12 +14,14 @@ interface Props {
 }
 
 export function Sparkline({ values, color = "--accent", label }: Props) {
-  const numbers = values.map((value) => value ?? 0);
-  const most = Math.max(...numbers, 0);
-  const points = numbers.map((value, i) => {
-    const x = (i / Math.max(1, numbers.length - 1)) * (WIDTH - 2 * EDGE) + EDGE;
+  const most = Math.max(...values.map((value) => value ?? 0), 0);
+  const points = values.flatMap((value, i) => {
+    if (value === null) {
+      return [];
+    }
+    const x = (i / Math.max(1, values.length - 1)) * (WIDTH - 2 * EDGE) + EDGE;
     const y = HEIGHT - EDGE - (most > 0 ? value / most : 0) * (HEIGHT - 2 * EDGE);
-    return `${x.toFixed(1)},${y.toFixed(1)}`;
+    return [`${x.toFixed(1)},${y.toFixed(1)}`];
   });
   return (
     <svg class="sparkline" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={label}>

@@ -32,7 +32,7 @@ export function count(value: number): string {
 }
 
 export function rate(perSecond: number): string {
-  return perSecond > 0 && perSecond < 0.1
+  return perSecond > 0 && perSecond < 0.005
     ? `${number(perSecond * 60)}/min`
     : `${number(perSecond)}/s`;
 }

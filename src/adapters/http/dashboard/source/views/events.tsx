@@ -1,0 +1,133 @@
+/** What was said: live, filtered, searched. */
+
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { CopyButton } from "../parts/copy-button.tsx";
+import { JsonTree } from "../parts/json-tree.tsx";
+import { LookBack } from "../parts/look-back.tsx";
+import { Empty, RefusedNotice } from "../parts/notice.tsx";
+import { SearchField } from "../parts/search-field.tsx";
+import { useAnswer } from "../state/answers.ts";
+import { useFeed } from "../state/feed.ts";
+import { adjust, changed, go, here } from "../state/place.ts";
+import { type TimeWindow, bounds, iso } from "../state/time-window.ts";
+import { address } from "../wire/ask.ts";
+import type { EventSummary, OpsEvent } from "../wire/shapes.ts";
+import { count } from "../words/format.ts";
+import { EventLine } from "./event-line.tsx";
+
+const LEVELS = ["FATAL", "ERROR", "WARN", "INFO", "DEBUG"];
+const MINUTE_MS = 60_000;
+const AT_TOP_PX = 120;
+
+interface Props {
+  params: URLSearchParams;
+  window: TimeWindow;
+  now: number;
+}
+
+export function Events({ params, window, now }: Props) {
+  const { from, to } = bounds(window, now);
+  const isOpenEnded = window.until === null && window.asOf === null;
+  const span = { since: iso(from - (from % MINUTE_MS)), until: isOpenEnded ? null : iso(to) };
+  const filter = { service: params.get("service"), q: params.get("q") };
+  const [level, type] = [params.get("level"), params.get("type")];
+  const summary = useAnswer<EventSummary>(address("events/summary", { ...span, ...filter }));
+  const feed = useFeed({ ...filter, level, type }, window);
+  const { shown, held, release } = useHeld(feed.events, params.get("event"));
+  return (
+    <section class="panel" aria-labelledby="events-title">
+      <header class="panel-head panel-head-wrap">
+        <h1 id="events-title">Events</h1>
+        <SearchField name="q" value={params.get("q") ?? ""} placeholder="Search messages and meta" label="Search events" />
+        <Chips name="level" label="Level" chosen={level} values={LEVELS} counts={summary.value?.by_level} />
+        <Chips name="type" label="Type" chosen={type} values={Object.keys(summary.value?.by_type ?? {}).sort()} counts={summary.value?.by_type} />
+      </header>
+      {feed.refused && <RefusedNotice refused={feed.refused} />}
+      <div aria-live="polite">
+        {held > 0 && <button type="button" class="newer" onClick={release}>{held} newer {held === 1 ? "event" : "events"}</button>}
+      </div>
+      <ol class="events">
+        {shown.map((event) => <Row key={event.id} event={event} now={now} isOpen={params.get("event") === String(event.id)} />)}
+      </ol>
+      {feed.events?.length === 0 && <Empty>Nothing was said in this time{filter.q || level || type ? " that the filter wants" : ""}.</Empty>}
+      <footer class="panel-foot">
+        {feed.hasMore && <button type="button" class="control" onClick={feed.older}>Older</button>}
+      </footer>
+      {feed.events && !feed.hasMore && <LookBack window={window} />}
+    </section>
+  );
+}
+
+/** New events wait while the reader is further down or has one open, so that nothing jumps. */
+function useHeld(events: OpsEvent[] | undefined, open: string | null): { shown: OpsEvent[]; held: number; release: () => void } {
+  const [top, setTop] = useState<number | undefined>(undefined);
+  const newest = events?.[0]?.id;
+  const isReading = open !== null || scrollY > AT_TOP_PX;
+  useEffect(() => {
+    if (!isReading) {
+      setTop(newest);
+    }
+  }, [newest, isReading]);
+  const shown = useMemo(
+    () => (events ?? []).filter((event) => !isReading || top === undefined || event.id <= top),
+    [events, top, isReading],
+  );
+  const held = (events?.length ?? 0) - shown.length;
+  const release = (): void => {
+    setTop(newest);
+    scrollTo(0, 0);
+  };
+  // Another filter may have nothing that old.
+  return shown.length === 0 && held > 0 ? { shown: events ?? [], held: 0, release } : { shown, held, release };
+}
+
+interface ChipsProps {
+  name: string;
+  label: string;
+  chosen: string | null;
+  values: string[];
+  counts: Record<string, number> | undefined;
+}
+
+function Chips({ name, label, chosen, values, counts }: ChipsProps) {
+  const shown = values.filter((value) => (counts?.[value] ?? 0) > 0 || value === chosen);
+  return (
+    <div class="chips" role="group" aria-label={label}>
+      {shown.map((value) => (
+        <button type="button" key={value} class={name === "level" ? `chip level-${value.toLowerCase()}` : "chip"}
+          aria-pressed={value === chosen}
+          onClick={() => go(changed(here(), { [name]: value === chosen ? null : value, event: null }))}>
+          <bdi>{value}</bdi> <span>{count(counts?.[value] ?? 0)}</span>
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function Row({ event, now, isOpen }: { event: OpsEvent; now: number; isOpen: boolean }) {
+  const id = `event-${event.id}`;
+  return (
+    <li class={isOpen ? "is-open" : ""}>
+      <button type="button" class="event-row" aria-expanded={isOpen} aria-controls={id}
+        onClick={() => adjust(changed(here(), { event: isOpen ? null : String(event.id) }))}>
+        <EventLine event={event} now={now} />
+      </button>
+      {isOpen && <Details id={id} event={event} />}
+    </li>
+  );
+}
+
+function Details({ id, event }: { id: string; event: OpsEvent }) {
+  const own = new URL(`events/${event.id}`, location.href).href;
+  return (
+    <div id={id} class="event-details">
+      <p class="event-full" dir="auto">{event.message}</p>
+      <JsonTree value={event.meta} />
+      <p class="event-actions">
+        <span class="hint">#{event.id} · {event.ts}</span>
+        <CopyButton text={() => JSON.stringify(event, null, 2)}>Copy as JSON</CopyButton>
+        <CopyButton text={() => `curl -s '${own}'`}>Copy as curl</CopyButton>
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,1 @@
+"""OTLP over HTTP: what any OpenTelemetry SDK or collector sends, by its own standard settings."""

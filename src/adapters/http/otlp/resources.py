@@ -1,0 +1,87 @@
+"""Who sent it: what is looked at of a resource, in either encoding."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ProtobufResource
+
+from ....domain.span import service_of
+from ....domain.validation import InvalidInput
+from .attributes import JsonKeyValue, json_attributes, protobuf_attributes
+from .encoding import Encoding, decode_json, decode_protobuf
+
+MAX_KNOWN = 1_024
+
+
+class _JsonResource(msgspec.Struct):
+    attributes: list[JsonKeyValue] | None = None
+
+
+_decode_json = msgspec.json.Decoder(_JsonResource | None).decode
+
+
+def _from_protobuf(raw: bytes) -> dict[str, Any]:
+    return protobuf_attributes(decode_protobuf(ProtobufResource, raw).attributes)
+
+
+def _from_json(raw: bytes) -> dict[str, Any]:
+    resource = decode_json(_decode_json, raw)
+    return {} if resource is None else json_attributes(resource.attributes)
+
+
+_ATTRIBUTES: Mapping[Encoding, Callable[[bytes], dict[str, Any]]] = {
+    Encoding.PROTOBUF: _from_protobuf,
+    Encoding.JSON: _from_json,
+}
+
+
+class Resource:
+    """A service, its version and environment; or what is wrong with it."""
+
+    __slots__ = ("environment", "fault", "series", "service", "version")
+
+    def __init__(self, attributes: Mapping[str, Any], fault: InvalidInput | None = None) -> None:
+        """Look at these attributes."""
+        self.fault = fault
+        self.service = ""
+        try:
+            self.service = service_of(attributes)
+        except InvalidInput as error:
+            self.fault = error
+        self.version = str(attributes.get("service.version") or "")
+        self.environment = str(
+            attributes.get("deployment.environment.name")
+            or attributes.get("deployment.environment")
+            or ""
+        )
+        self.series: dict[tuple[int, ...], int] = {}
+        """The series of each set of attributes that its spans had."""
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """What an event of this resource says about where it comes from."""
+        said = {"service.version": self.version, "deployment.environment.name": self.environment}
+        return {name: value for name, value in said.items() if value}
+
+
+class Resources:
+    """The resources of one encoding: the same bytes come again and again, and are read once."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        """Know none yet."""
+        self._attributes = _ATTRIBUTES[encoding]
+        self._known: dict[bytes, Resource] = {}
+
+    def of(self, raw: bytes) -> Resource:
+        """The resource that these bytes say."""
+        found = self._known.get(raw)
+        if found is None:
+            try:
+                found = Resource(self._attributes(raw))
+            except InvalidInput as fault:
+                found = Resource({}, fault)
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[raw] = found
+        return found

@@ -1,0 +1,137 @@
+"""The write side for spans: samples of served requests, and the exceptions recorded on them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..domain.entry import IdempotencyKey
+from ..domain.exception_event import EventFields, exception_event
+from ..domain.instant import NS_PER_MS, format_instant
+from ..domain.recent_ids import as_ids
+from ..domain.sample import Ints, SeriesKey
+from ..domain.span import SpanColumns, SpanSamples, samples_of
+from .intake import KEPT, NOT_KEPT, REJECTED, RESENT, Intake
+from .once import Once
+from .ports import Clock
+from .record import EventRecorder, SampleRecorder
+
+SPANS = "spans"
+EXCEPTIONS = "exceptions"
+
+
+class SpanException(NamedTuple):
+    """An exception on a span: whose, trace and span id, time in ns, attributes.
+
+    `series` is that which the trace has in the service, where that is known.
+    """
+
+    service: str
+    trace_id: bytes
+    span_id: bytes
+    time: int
+    attributes: Mapping[str, Any]
+    series: SeriesKey | None
+
+
+class Spans(NamedTuple):
+    """The spans of one request: those that may become samples, and what became of the others."""
+
+    columns: SpanColumns
+    not_kept: int
+    faults: Counter[str]
+    exceptions: Sequence[SpanException]
+
+
+class SpanRecorder:
+    """Records spans of HTTP servers as samples, each span once."""
+
+    def __init__(
+        self,
+        samples: SampleRecorder,
+        events: EventRecorder,
+        clock: Clock,
+        intake: Intake,
+    ) -> None:
+        """Record through `samples` and `events`; count in `intake`."""
+        self._samples = samples
+        self._events = events
+        self._clock = clock
+        self._intake = intake
+        self._once = Once(clock)
+
+    async def record(self, spans: Spans, key: IdempotencyKey) -> Counter[str]:
+        """Record what is good, and return once it is durable, with why others are rejected.
+
+        `key` is that of the request: one that was recorded by another process, or before a
+        restart, is not recorded again. Raises `Overloaded`, `StoreUnavailable`.
+        """
+        now_ms = self._clock.now() // NS_PER_MS
+        found = samples_of(spans.columns, now_ms, self._samples.oldest_ms)
+        faults = spans.faults + found.faults
+        await self._record_samples(spans.columns, found, key)
+        await self._record_exceptions(spans.exceptions, key)
+        self._intake.count(SPANS, NOT_KEPT, spans.not_kept)
+        self._intake.count(SPANS, REJECTED, faults.total())
+        return faults
+
+    async def _record_samples(
+        self, spans: SpanColumns, samples: SpanSamples, key: IdempotencyKey
+    ) -> None:
+        good = np.flatnonzero(samples.good)
+        numbers = np.array(spans.numbers, np.int64)
+
+        async def append(new: Ints) -> None:
+            rows = good[new]
+            await self._samples.record_numbered(
+                numbers[rows], samples.latency_ns[rows], samples.ended_at_ms[rows], key
+            )
+
+        if len(good):
+            ids = as_ids([spans.ids[row] for row in good.tolist()])
+            self._count(SPANS, len(good), await self._once.record(ids, append))
+
+    async def _record_exceptions(
+        self, exceptions: Sequence[SpanException], key: IdempotencyKey
+    ) -> None:
+        async def append(new: Ints) -> None:
+            events = [_event(exceptions[place]) for place in new.tolist()]
+            await self._events.record_all(events, key)
+
+        if exceptions:
+            ids = as_ids(map(_identity, exceptions))
+            self._count(EXCEPTIONS, len(exceptions), await self._once.record(ids, append))
+
+    def _count(self, what: str, came: int, kept: int) -> None:
+        self._intake.count(what, KEPT, kept)
+        self._intake.count(what, RESENT, came - kept)
+
+
+def _identity(exception: SpanException) -> bytes:
+    """What passes through several spans is recorded on each of them, and is one exception."""
+    attributes = exception.attributes
+    said = (attributes.get("exception.type"), attributes.get("exception.message"))
+    return repr((exception.service, exception.trace_id, *said)).encode(errors="replace")
+
+
+def _event(exception: SpanException) -> EventFields:
+    attributes = dict(exception.attributes)
+    type, message, stacktrace = (
+        str(attributes.pop(f"exception.{name}", None) or "")
+        for name in ("type", "message", "stacktrace")
+    )
+    series = exception.series
+    if exception.time:
+        attributes["time"] = format_instant(exception.time)
+    return exception_event(
+        type,
+        message,
+        stacktrace,
+        service=exception.service,
+        route=series.route if series else "",
+        method=series.method if series else "",
+        trace_id=exception.trace_id.hex(),
+        span_id=exception.span_id.hex(),
+        attributes=attributes,
+    )

@@ -1,0 +1,120 @@
+"""Which ids were seen of late: exact, in bounded memory, eight bytes a place."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from .sample import Ints
+
+Mask = npt.NDArray[np.bool_]
+
+FIRST_PLACES = 1 << 14
+MOST_PLACES = 1 << 21
+GROWTH = 8
+LARGE_TABLES = 3
+"""As many of the largest tables are kept, 48 MiB: two of them are full, a million ids each."""
+
+_FREE = 0
+
+
+class RecentIds:
+    """Remembers 64-bit ids for `lifetime` ns after they were added, the last two million anyway.
+
+    Where more come within a lifetime, the oldest go first. Ids have to be spread evenly, as hashes
+    are. They lie in tables that are filled one after the other, each half at most, so nothing is
+    ever moved: a table that grows would hold everything up while it does.
+    """
+
+    def __init__(
+        self, lifetime: int, *, first_places: int = FIRST_PLACES, most_places: int = MOST_PLACES
+    ) -> None:
+        """Know none; tables have `first_places` places at first, and at most `most_places`."""
+        self._lifetime = lifetime
+        self._most_places = most_places
+        self._tables = [_Table(first_places, 0)]
+
+    def __len__(self) -> int:
+        """How many ids are remembered."""
+        return sum(table.count for table in self._tables)
+
+    def known(self, ids: Ints) -> Mask:
+        """For each id, whether it is remembered."""
+        ids = _never_free(ids)
+        found = self._tables[-1].known(ids)
+        for table in self._tables[:-1]:
+            found |= table.known(ids)
+        return found
+
+    def add(self, ids: Ints, now: int) -> None:
+        """Remember these, which differ and are not known, from `now` on (ns, never falling)."""
+        ids = _never_free(ids)
+        while len(self._tables) > 1 and now - self._tables[0].newest >= self._lifetime:
+            del self._tables[0]
+        while len(ids):
+            table = self._tables[-1]
+            if not table.room:
+                table = self._next_table(now)
+            taken, ids = ids[: table.room], ids[table.room :]
+            table.add(taken, now)
+
+    def _next_table(self, now: int) -> "_Table":
+        table = _Table(min(self._most_places, GROWTH * self._tables[-1].places), now)
+        self._tables.append(table)
+        while sum(t.places for t in self._tables) > LARGE_TABLES * self._most_places:
+            del self._tables[0]
+        return table
+
+
+def _never_free(ids: Ints) -> Ints:
+    """The ids; the one that stands for a free place is told from none."""
+    return np.where(ids == _FREE, 1, ids)
+
+
+class _Table:
+    """A hash table with open addressing, at most half full, asked for many ids at once."""
+
+    def __init__(self, places: int, now: int) -> None:
+        self._places = np.full(places, _FREE, np.int64)
+        self._last = places - 1
+        self.count = 0
+        self.newest = now
+
+    @property
+    def places(self) -> int:
+        return len(self._places)
+
+    @property
+    def room(self) -> int:
+        return len(self._places) // 2 - self.count
+
+    def known(self, ids: Ints) -> Mask:
+        found = np.zeros(len(ids), np.bool_)
+        asked, at = np.arange(len(ids)), ids & self._last
+        while len(asked):
+            there = self._places[at]
+            found[asked[there == ids]] = True
+            further = (there != ids) & (there != _FREE)
+            asked, ids, at = asked[further], ids[further], (at[further] + 1) & self._last
+        return found
+
+    def add(self, ids: Ints, now: int) -> None:
+        self.count += len(ids)
+        self.newest = now
+        at = ids & self._last
+        while len(ids):
+            free = self._places[at] == _FREE
+            self._places[at[free]] = ids[free]
+            # Of several that found the same place free, the last one has it.
+            homeless = self._places[at] != ids
+            ids, at = ids[homeless], (at[homeless] + 1) & self._last
+
+
+def first_of_each(ids: Ints) -> Ints:
+    """Where each distinct id stands first, in order."""
+    return np.sort(np.unique(ids, return_index=True)[1])
+
+
+def as_ids(values: Iterable[bytes]) -> Ints:
+    """A 64-bit id for each value: its hash, which nobody outside this process can foresee."""
+    return np.array(list(map(hash, values)), np.int64)
