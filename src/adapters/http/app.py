@@ -65,7 +65,7 @@ def create_app(
         route_handlers=[
             *page_routes(board, tokens, version),
             *health_routes(board),
-            *metrics_routes(board, tokens),
+            *metrics_routes(board, tokens, version),
             *series_routes(board, tokens),
             *event_routes(board, tokens, record_event),
             *error_routes(board, tokens),
