@@ -205,7 +205,7 @@ class Opsboard:
         `StoreUnavailable`.
         """
         if not isinstance(samples, SampleBatch):
-            return await self.samples.record(KeyedSamples.of(samples), key)
+            return await self.samples.record(KeyedSamples.of(samples, self.samples.find), key)
         return await self.samples.record(samples, key)
 
     def _say_series_exceeded(self, service: str) -> None:
