@@ -7,7 +7,7 @@ import { Empty, RefusedNotice } from "../parts/notice.tsx";
 import { useAnswer } from "../state/answers.ts";
 import { type TimeWindow, between } from "../state/time-window.ts";
 import { address } from "../wire/ask.ts";
-import type { Change, Deploy, Period } from "../wire/shapes.ts";
+import type { Change, Deploy, Period, Traffic } from "../wire/shapes.ts";
 import { change, duration, latency, moment, percent, rate } from "../words/format.ts";
 
 const LIMIT = 20;
@@ -76,7 +76,7 @@ function sentence(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-type Traffic = Omit<Period, "since" | "until">;
+
 
 const FIGURES: [string, (traffic: Traffic) => number | null, (value: number) => string, boolean][] = [
   ["Requests", (t) => t.rate, rate, false],

@@ -1,17 +1,21 @@
 /** One route: its charts, its answers by status code, and what happened in the same minutes. */
 
 import { RequestCharts } from "../charts/request-charts.tsx";
-import { Link, toView } from "../parts/link.tsx";
+import { Link, toView, withChanges } from "../parts/link.tsx";
 import { Empty } from "../parts/notice.tsx";
 import { useAnswer } from "../state/answers.ts";
-import { type TimeWindow, bounds, iso, windowQuery, windowSeconds } from "../state/time-window.ts";
+import { type TimeWindow, between, bounds, iso, windowQuery, windowSeconds } from "../state/time-window.ts";
 import { address } from "../wire/ask.ts";
-import type { MetricsRow, MetricsSnapshot, OpsEvent, TimeSeries } from "../wire/shapes.ts";
-import { count, latency, percent, rate } from "../words/format.ts";
+import type { ErrorGroup, MetricsRow, MetricsSnapshot, OpsEvent, SlowSample, TimeSeries } from "../wire/shapes.ts";
+import { ago, count, latency, moment, percent, rate } from "../words/format.ts";
+import { State } from "./errors.tsx";
 import { EventLine } from "./event-line.tsx";
 import { WHOLE } from "./steps.ts";
 
 const EVENTS = 20;
+const SLOWEST = 8;
+const ERRORS = 5;
+const AROUND_MS = 60_000;
 const MINUTE_MS = 60_000;
 
 interface Props {
@@ -51,7 +55,11 @@ export function Route({ service, method, route, window, now }: Props) {
       </section>
       <RequestCharts selection={selection} services={[]} window={window} now={now} />
       <div class="columns">
-        <Codes rows={codes.value?.requests ?? []} />
+        <div class="stack">
+          <Codes rows={codes.value?.requests ?? []} />
+          <Slowest selection={selection} window={window} now={now} />
+          <ItsErrors service={service} route={route} now={now} />
+        </div>
         <SameMinutes service={service} window={window} now={now} />
       </div>
     </>
@@ -82,6 +90,63 @@ function Codes({ rows }: { rows: MetricsRow[] }) {
         </tbody>
       </table>
       {rows.length === 0 && <Empty>No request in this time.</Empty>}
+    </section>
+  );
+}
+
+interface Selected {
+  service: string | null;
+  method?: string | null;
+  route: string;
+}
+
+function Slowest({ selection, window, now }: { selection: Selected; window: TimeWindow; now: number }) {
+  const { last, since, until } = window;
+  const asOf = window.asOf === null ? {} : { last: null, until: until ?? window.asOf };
+  const { value } = useAnswer<SlowSample[]>(address("samples/slowest", { ...selection, last, since, until, ...asOf, limit: SLOWEST }));
+  return (
+    <section class="panel" aria-labelledby="slowest-title">
+      <header class="panel-head"><h2 id="slowest-title">Slowest requests</h2></header>
+      <table class="rows">
+        <thead><tr><th scope="col">Ended</th><th scope="col">Code</th><th scope="col" class="n">Took</th></tr></thead>
+        <tbody>
+          {value?.map((sample, i) => {
+            const at = Date.parse(sample.ts);
+            return (
+              <tr key={`${sample.ts} ${i}`} class="goes">
+                <th scope="row"><Link params={withChanges(between(at - AROUND_MS, at + AROUND_MS))}>{moment(at, now, true)}</Link></th>
+                <td><i class={`status status-${Math.floor(sample.status_code / 100)}`} />{sample.status_code}</td>
+                <td class="n">{latency(sample.latency_ms)}</td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+      {value?.length === 0 && <Empty>No request of this time is kept.</Empty>}
+    </section>
+  );
+}
+
+function ItsErrors({ service, route, now }: { service: string | null; route: string; now: number }) {
+  const { value } = useAnswer<ErrorGroup[]>(address("errors", { service, route, limit: ERRORS }));
+  if (value === undefined || value.length === 0) {
+    return null;
+  }
+  return (
+    <section class="panel" aria-labelledby="its-errors-title">
+      <header class="panel-head"><h2 id="its-errors-title">Its errors</h2></header>
+      <table class="rows">
+        <tbody>
+          {value.map((group) => (
+            <tr key={group.fingerprint} class="goes">
+              <th scope="row"><Link params={toView("errors", { error: group.fingerprint })}><bdi>{group.type}</bdi></Link></th>
+              <td><State group={group} /></td>
+              <td class="n quiet">{ago(Date.parse(group.last_seen), now)}</td>
+              <td class="n">{count(group.count)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
     </section>
   );
 }

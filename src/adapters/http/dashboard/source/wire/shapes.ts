@@ -146,3 +146,39 @@ export interface ErrorDetails extends ErrorGroup {
     span_id: string | null;
   } | null;
 }
+
+export type Traffic = Omit<Period, "since" | "until">;
+
+export interface ServiceOverview {
+  service: string;
+  state: "ok" | "failing" | "quiet" | "gone";
+  last_seen: string;
+  now: Traffic;
+  before: Traffic;
+}
+
+export interface Finding {
+  kind: "traffic_gone" | "failing" | "errors_up" | "new_error" | "latency_up";
+  service: string;
+  text: string;
+  fingerprint: string | null;
+}
+
+export interface OverviewAnswer {
+  since: string;
+  until: string;
+  before_since: string;
+  now: Traffic;
+  before: Traffic;
+  services: ServiceOverview[];
+  attention: Finding[];
+}
+
+export interface SlowSample {
+  ts: string;
+  service: string;
+  route: string;
+  method: string;
+  status_code: number;
+  latency_ms: number;
+}
