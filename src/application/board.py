@@ -16,6 +16,7 @@ from ..domain.sample import RequestSample, SampleBatch, SeriesKey
 from .background_events import BackgroundEvents
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
 from .caught import Caught, ExceptionRate
+from .count_events import EventCounts
 from .error_triage import ErrorTriage
 from .errors import OpsboardError
 from .event_feed import EventFeed
@@ -35,6 +36,7 @@ from .record_histograms import HistogramRecorder
 from .record_logs import LogRecorder
 from .record_spans import SpanRecorder
 from .retain import Retainer
+from .vitals import VitalsQueries
 
 RETRY_SECONDS = 1.0
 
@@ -72,13 +74,16 @@ class Opsboard:
         self.spans = SpanRecorder(self.samples, self.recorder, clock, self.intake)
         self.logs = LogRecorder(self.recorder, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
+        self.event_counts = EventCounts(store.journal)
         self.histograms = HistogramRecorder(
             store.journal, self.samples, self.rollups, self.series_limit, clock
         )
         self.errors = ErrorProjection(store.journal, store.folds, clock)
         self.projections: dict[str, SampleProjection | EventProjection | ErrorProjection] = {
             "rollups": self.rollups,
-            "event_index": EventProjection(store.journal, store.event_index),
+            "event_index": EventProjection(
+                store.journal, store.event_index, self.event_counts.take
+            ),
             "error_groups": self.errors,
         }
         self.event_queries = EventQueries(store.event_index)
@@ -97,6 +102,15 @@ class Opsboard:
             self.projections,
             samples=self.samples,
             series_limit=self.series_limit,
+            intake=self.intake,
+            clock=clock,
+        )
+        self.vitals = VitalsQueries(
+            store,
+            projections=self.projections,
+            samples=self.samples,
+            series_limit=self.series_limit,
+            events=self.event_counts,
             intake=self.intake,
             clock=clock,
         )
@@ -120,6 +134,7 @@ class Opsboard:
         async with self.store.opened():
             await self.retainer.load()
             self.samples.max_behind = self.retainer.retention.raw
+            await self.event_counts.start()
             for projection in self.projections.values():
                 await projection.start()
             for seen in self.rollups.series.seen:
@@ -190,7 +205,7 @@ class Opsboard:
         `StoreUnavailable`.
         """
         if not isinstance(samples, SampleBatch):
-            return await self.samples.record(KeyedSamples.of(samples), key)
+            return await self.samples.record(KeyedSamples.of(samples, self.samples.find), key)
         return await self.samples.record(samples, key)
 
     def _say_series_exceeded(self, service: str) -> None:

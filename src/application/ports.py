@@ -296,6 +296,17 @@ class RollupStore(Protocol):
         ...
 
 
+class StoreVitals(msgspec.Struct, frozen=True):
+    """What a store takes in bytes, how many writes wait for it, and how long commits took.
+
+    `commits` are those since the store was opened, as series 0; of none where nothing is committed.
+    """
+
+    size_bytes: int
+    writes_waiting: int = 0
+    commits: Rollups = Rollups.none()
+
+
 class SavedFold(msgspec.Struct, frozen=True):
     """A fold of the entries up to `checkpoint`; `state` is None where what was kept is damaged."""
 
@@ -367,4 +378,8 @@ class Store(Protocol):
 
     async def check_writable(self) -> None:
         """Commit something that changes nothing. Raises `StoreUnavailable`."""
+        ...
+
+    async def vitals(self) -> StoreVitals:
+        """How it is; cheap, also while it is busy. Raises `StoreUnavailable`."""
         ...

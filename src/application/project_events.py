@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..domain.entry import Recorded, Stream, UnreadableEntry
 from ..domain.event import OperationalEvent, RecordedEvent
@@ -19,10 +19,19 @@ _log = logging.getLogger(__name__)
 class EventProjection:
     """Keeps the index of events up with the journal."""
 
-    def __init__(self, journal: Journal, index: EventIndex) -> None:
-        """Index in `index` what `journal` holds."""
+    def __init__(
+        self,
+        journal: Journal,
+        index: EventIndex,
+        on_read: Callable[[Sequence[RecordedEvent], int, int], None] = lambda *_: None,
+    ) -> None:
+        """Index in `index` what `journal` holds.
+
+        `on_read` is brought what was read, and the numbers of the first and the last entry.
+        """
         self._journal = journal
         self._index = index
+        self._on_read = on_read
         self.unreadable = 0
 
     async def start(self) -> None:
@@ -60,6 +69,7 @@ class EventProjection:
             RecordedEvent(number, event)
             for number, event in readable(self._journal, page, OperationalEvent, self._leave_out)
         ]
+        self._on_read(events, page[0].number, page[-1].number)
         if await self._index.add(events, page[-1].number, expected):
             return page[-1].number
         return await self._index.checkpoint()

@@ -21,7 +21,7 @@ from .openapi import openapi_config
 from .otlp.routes import otlp_routes
 from .page_routes import page_routes
 from .problems import problem_response
-from .sample_routes import sample_routes
+from .sample_routes import RecordSamples, sample_routes
 from .security_headers import SecurityHeaders
 from .series_routes import series_routes
 from .session import Sessions
@@ -48,6 +48,7 @@ def create_app(
     sessions = Sessions(api_token, read_token)
     tokens = Tokens(api_token, read_token, sessions)
     record_event = RecordEvent(board, tokens)
+    record_samples = RecordSamples(board, tokens)
     broadcast = broadcast or broadcast_of(board)
 
     @asynccontextmanager
@@ -64,11 +65,11 @@ def create_app(
         route_handlers=[
             *page_routes(board, tokens, version),
             *health_routes(board),
-            *metrics_routes(board, tokens),
+            *metrics_routes(board, tokens, version),
             *series_routes(board, tokens),
             *event_routes(board, tokens, record_event),
             *error_routes(board, tokens),
-            *sample_routes(board, tokens),
+            *sample_routes(record_samples),
             *otlp_routes(board, tokens),
             *stream_routes(broadcast, tokens),
             *deploy_routes(board, tokens),
@@ -80,7 +81,11 @@ def create_app(
         logging_config=None,
         debug=False,
     )
-    routed = DirectRoutes(cast(ASGIApp, app), {("POST", "/events"): record_event})
+    direct: dict[tuple[str, str], ASGIApp] = {
+        ("POST", "/events"): record_event,
+        ("POST", "/samples"): record_samples,
+    }
+    routed = DirectRoutes(cast(ASGIApp, app), direct)
     return LatencyMiddleware(SecurityHeaders(routed), service=SERVICE, to=board)
 
 

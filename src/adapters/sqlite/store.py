@@ -9,13 +9,13 @@ from typing import Any
 
 from ...application.errors import StoreUnavailable, StoreUnusable
 from ...application.growth import Growth
-from ...application.ports import Clock
+from ...application.ports import Clock, StoreVitals
 from ...domain.entry import Stream
 from .backup import back_up
 from .checkpoint import checkpoint_all
 from .compact import compact
 from .event_index import SqliteEventIndex
-from .file import prepare
+from .file import prepare, size_on_disk
 from .folds import SqliteFolds
 from .journal import SqliteJournal
 from .reader import Reader
@@ -104,6 +104,14 @@ class SqliteStore:
     async def check_writable(self) -> None:
         """See `Store.check_writable`."""
         await self._writer.submit(_probe)
+
+    async def vitals(self) -> StoreVitals:
+        """See `Store.vitals`; the size is that of the file and its write-ahead log."""
+        return StoreVitals(
+            await asyncio.to_thread(size_on_disk, self._path),
+            self._writer.waiting,
+            self._writer.commit_times.total,
+        )
 
 
 @asynccontextmanager
