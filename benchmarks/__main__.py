@@ -1,14 +1,15 @@
-"""`python -m benchmarks [middleware|events|footprint|engine] [--quick]`."""
+"""`python -m benchmarks [middleware|events|footprint|engine|exposition] [--quick]`."""
 
 import click
 
-from . import engine, events, footprint, middleware
+from . import engine, events, exposition, footprint, middleware
 
 BENCHMARKS = {
     "middleware": middleware.run,
     "events": events.run,
     "footprint": footprint.run,
     "engine": engine.run,
+    "exposition": exposition.run,
 }
 
 
