@@ -25,6 +25,7 @@ from .query_deploys import DeployQueries
 from .query_events import EventQueries
 from .query_metrics import MetricsQueries
 from .query_series import SeriesQueries
+from .query_slowest import SlowestQueries
 from .record import EventRecorder, SampleRecorder
 from .record_logs import LogRecorder
 from .record_spans import SpanRecorder
@@ -78,6 +79,7 @@ class Opsboard:
         self.series_queries = SeriesQueries(
             self.metrics_queries, store.journal, store.rollups, clock
         )
+        self.slowest_queries = SlowestQueries(self.metrics_queries, store.journal, clock)
         self.catalogue = CatalogueQueries(self.metrics_queries)
         self.deploys = DeployQueries(self.event_queries, self.metrics_queries, clock)
         self.health = HealthChecks(

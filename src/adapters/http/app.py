@@ -24,6 +24,7 @@ from .security_headers import SecurityHeaders
 from .series_routes import series_routes
 from .session import Sessions
 from .session_routes import session_routes
+from .slowest_routes import slowest_routes
 from .stream_routes import stream_routes
 
 SERVICE = "opsboard"
@@ -68,6 +69,7 @@ def create_app(
             *otlp_routes(board, tokens),
             *stream_routes(broadcast, tokens),
             *deploy_routes(board, tokens),
+            *slowest_routes(board, tokens),
             *session_routes(tokens, sessions),
         ],
         lifespan=[lifespan],
