@@ -24,6 +24,7 @@ from .query_catalogue import CatalogueQueries
 from .query_deploys import DeployQueries
 from .query_events import EventQueries
 from .query_metrics import MetricsQueries
+from .query_overview import OverviewQueries
 from .query_series import SeriesQueries
 from .query_slowest import SlowestQueries
 from .record import EventRecorder, SampleRecorder
@@ -79,6 +80,7 @@ class Opsboard:
         self.series_queries = SeriesQueries(
             self.metrics_queries, store.journal, store.rollups, clock
         )
+        self.overview_queries = OverviewQueries(self.metrics_queries, self.series_queries, clock)
         self.slowest_queries = SlowestQueries(self.metrics_queries, store.journal, clock)
         self.catalogue = CatalogueQueries(self.metrics_queries)
         self.deploys = DeployQueries(self.event_queries, self.metrics_queries, clock)

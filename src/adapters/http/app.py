@@ -18,6 +18,7 @@ from .metrics_routes import metrics_routes
 from .middleware import ASGIApp, LatencyMiddleware
 from .openapi import openapi_config
 from .otlp.routes import otlp_routes
+from .overview_routes import overview_routes
 from .page_routes import page_routes
 from .problems import problem_response
 from .security_headers import SecurityHeaders
@@ -68,6 +69,7 @@ def create_app(
             *event_routes(board, tokens, record_event),
             *otlp_routes(board, tokens),
             *stream_routes(broadcast, tokens),
+            *overview_routes(board, tokens),
             *deploy_routes(board, tokens),
             *slowest_routes(board, tokens),
             *session_routes(tokens, sessions),
