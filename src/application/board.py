@@ -9,15 +9,21 @@ from typing import Any, Self
 
 from ..domain.entry import IdempotencyKey
 from ..domain.event import DEFAULT_SERVICE, RecordedEvent
+from ..domain.keyed_samples import KeyedSamples
 from ..domain.metrics import MetricsSnapshot
 from ..domain.retention import Retention
 from ..domain.sample import RequestSample, SampleBatch, SeriesKey
+from .background_events import BackgroundEvents
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
+from .caught import Caught, ExceptionRate
+from .count_events import EventCounts
+from .error_triage import ErrorTriage
 from .errors import OpsboardError
 from .event_feed import EventFeed
 from .health import HealthChecks
 from .intake import Intake
 from .ports import Clock, Ids, Store
+from .project_errors import ErrorProjection
 from .project_events import EventProjection
 from .project_samples import SampleProjection
 from .query_catalogue import CatalogueQueries
@@ -28,9 +34,11 @@ from .query_overview import OverviewQueries
 from .query_series import SeriesQueries
 from .query_slowest import SlowestQueries
 from .record import EventRecorder, SampleRecorder
+from .record_histograms import HistogramRecorder
 from .record_logs import LogRecorder
 from .record_spans import SpanRecorder
 from .retain import Retainer
+from .vitals import VitalsQueries
 
 RETRY_SECONDS = 1.0
 
@@ -68,11 +76,20 @@ class Opsboard:
         self.spans = SpanRecorder(self.samples, self.recorder, clock, self.intake)
         self.logs = LogRecorder(self.recorder, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
-        self.projections: dict[str, SampleProjection | EventProjection] = {
+        self.event_counts = EventCounts(store.journal)
+        self.histograms = HistogramRecorder(
+            store.journal, self.samples, self.rollups, self.series_limit, clock
+        )
+        self.errors = ErrorProjection(store.journal, store.folds, clock)
+        self.projections: dict[str, SampleProjection | EventProjection | ErrorProjection] = {
             "rollups": self.rollups,
-            "event_index": EventProjection(store.journal, store.event_index),
+            "event_index": EventProjection(
+                store.journal, store.event_index, self.event_counts.take
+            ),
+            "error_groups": self.errors,
         }
         self.event_queries = EventQueries(store.event_index)
+        self.error_groups = ErrorTriage(self.errors, store.event_index, self.recorder, clock)
         self.event_feed = EventFeed(store.journal)
         self.metrics_queries = MetricsQueries(
             store.journal, self.samples, self.rollups, store.rollups, clock
@@ -80,7 +97,9 @@ class Opsboard:
         self.series_queries = SeriesQueries(
             self.metrics_queries, store.journal, store.rollups, clock
         )
-        self.overview_queries = OverviewQueries(self.metrics_queries, self.series_queries, clock)
+        self.overview_queries = OverviewQueries(
+            self.metrics_queries, self.series_queries, clock, self.errors
+        )
         self.slowest_queries = SlowestQueries(self.metrics_queries, store.journal, clock)
         self.catalogue = CatalogueQueries(self.metrics_queries)
         self.deploys = DeployQueries(self.event_queries, self.metrics_queries, clock)
@@ -92,7 +111,18 @@ class Opsboard:
             intake=self.intake,
             clock=clock,
         )
-        self.retainer = Retainer(store, self.rollups, retention, clock)
+        self.vitals = VitalsQueries(
+            store,
+            projections=self.projections,
+            samples=self.samples,
+            series_limit=self.series_limit,
+            events=self.event_counts,
+            intake=self.intake,
+            clock=clock,
+        )
+        self.retainer = Retainer(store, self.rollups, self.errors, retention, clock)
+        self._background_events = BackgroundEvents(self.recorder)
+        self._exceptions = ExceptionRate(clock.monotonic)
         self._said: set[asyncio.Task[RecordedEvent]] = set()
 
     async def __aenter__(self) -> Self:
@@ -110,10 +140,12 @@ class Opsboard:
         async with self.store.opened():
             await self.retainer.load()
             self.samples.max_behind = self.retainer.retention.raw
+            await self.event_counts.start()
             for projection in self.projections.values():
                 await projection.start()
             for seen in self.rollups.series.seen:
                 self.series_limit.learn(seen.key)
+            self._background_events.start()
             work = [
                 self.samples.run,
                 *(p.run for p in self.projections.values()),
@@ -133,6 +165,7 @@ class Opsboard:
         try:
             await self.samples.flush()
             await asyncio.gather(*self._said, return_exceptions=True)
+            await self._background_events.finish()
             for projection in self.projections.values():
                 await projection.catch_up()
                 await projection.save()
@@ -148,6 +181,27 @@ class Opsboard:
         """Take one sample: its series' number, latency and end in ns; never fails, never waits."""
         return self.samples.observe
 
+    def say(
+        self, message: str, *, level: str, type: str, service: str, meta: dict[str, Any]
+    ) -> None:
+        """Record an event without waiting for it; in this, a board is an `EventSink`."""
+        self._background_events.put(
+            {"message": message, "level": level, "type": type, "service": service, "meta": meta}
+        )
+
+    def caught(self, error: Exception, *, service: str, route: str, method: str) -> None:
+        """Record an exception that no handler took, as an event, without waiting for it.
+
+        Of more than 5 a second, after the first 20, those beyond are only counted.
+        """
+        if not self._exceptions.allows():
+            self._background_events.refuse()
+            return
+        found = Caught.of(error)
+        self._background_events.put(
+            lambda: found.event(service=service, route=route, method=method)
+        )
+
     async def record_samples(
         self, samples: Sequence[RequestSample] | SampleBatch, key: IdempotencyKey | None = None
     ) -> int:
@@ -156,8 +210,9 @@ class Opsboard:
         Raises `InvalidInput` naming the first bad rows, `IdempotencyClash`, `Overloaded`,
         `StoreUnavailable`.
         """
-        batch = samples if isinstance(samples, SampleBatch) else SampleBatch.of(samples)
-        return await self.samples.record(batch, key)
+        if not isinstance(samples, SampleBatch):
+            return await self.samples.record(KeyedSamples.of(samples, self.samples.find), key)
+        return await self.samples.record(samples, key)
 
     def _say_series_exceeded(self, service: str) -> None:
         """Record, once a day, that a service has more series than it may."""

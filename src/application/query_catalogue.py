@@ -64,5 +64,5 @@ class CatalogueQueries:
 
 
 def _span(seen: list[SeriesSeen]) -> tuple[str, str]:
-    first, last = min(s.first_ms for s in seen), max(s.last_ms for s in seen)
+    first, last = min(s.seen_from_ms for s in seen), max(s.seen_upto_ms for s in seen)
     return format_ms(first), format_ms(last)

@@ -1,7 +1,7 @@
 """The question that a page opens with: how the services are, and what needs attention."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -20,18 +20,18 @@ from ..domain.instant import NS_PER_MS, format_ms
 from ..domain.overview import (
     Activity,
     Finding,
-    NewError,
     Observed,
     ServiceOverview,
     findings,
     most_urgent_first,
-    new_error,
+    new_errors,
     state,
 )
 from ..domain.sample import SeriesKey
 from ..domain.tier import EVER, Tier, Window
 from ..domain.validation import InvalidInput
 from .ports import Clock
+from .project_errors import ErrorProjection
 from .query_metrics import MetricsQueries, MetricsQuestion, Piece
 from .query_series import SeriesQueries
 
@@ -61,16 +61,13 @@ class OverviewQueries:
         metrics: MetricsQueries,
         series: SeriesQueries,
         clock: Clock,
-        new_errors: Callable[[int, int], Sequence[NewError]] = lambda _, __: (),
+        errors: ErrorProjection,
     ) -> None:
-        """Ask `metrics`; `series` knows what is kept.
-
-        `new_errors` gives the errors that were first seen in [since, until), in ms.
-        """
+        """Ask `metrics` and `errors`; `series` knows what is kept."""
         self._metrics = metrics
         self._series = series
         self._clock = clock
-        self._new_errors = new_errors
+        self._errors = errors
 
     async def overview(self, question: MetricsQuestion) -> Overview:
         """The services in the question's window (the last hour if it has none).
@@ -103,11 +100,12 @@ class OverviewQueries:
             for place, ((service,), each) in enumerate(zip(grouped.labels, compared, strict=True))
         ]
         found = {each.service: findings(each, len(observed)) for each in observed}
-        new = [
-            new_error(error)
-            for error in self._new_errors(window.since, window.until)
-            if question.selection.service in {None, error.service}
-        ]
+        new = new_errors(
+            self._errors.groups.newest_first(),
+            question.selection.service,
+            window.since * NS_PER_MS,
+            window.until * NS_PER_MS,
+        )
         return Overview(
             format_ms(window.since),
             format_ms(window.until),

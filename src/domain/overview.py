@@ -1,12 +1,14 @@
 """How services are, and what needs attention first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
 import numpy as np
 
 from .comparison import Compared, Traffic
+from .error_group import ErrorGroup
+from .error_group import State as ErrorState
 from .sample import Ints
 from .significance import critical
 from .words_for_numbers import milliseconds, percent, signed_percent
@@ -26,6 +28,7 @@ MISSED = 10.0
 LEAST_SILENCE = 2
 """Parts of a window that may be silent because samples are on their way."""
 MAX_NEW_ERRORS = 20
+MAX_LINE = 120
 
 
 class State(StrEnum):
@@ -57,14 +60,6 @@ class Finding(msgspec.Struct, frozen=True):
     service: str
     text: str
     fingerprint: str | None = None
-
-
-class NewError(msgspec.Struct, frozen=True):
-    """An error group that was first seen in the window."""
-
-    service: str
-    fingerprint: str
-    text: str
 
 
 class ServiceOverview(msgspec.Struct, frozen=True):
@@ -155,10 +150,26 @@ def _slower(observed: Observed, sure: float) -> Finding | None:
     return Finding(Kind.LATENCY_UP, observed.service, text)
 
 
-def new_error(error: NewError) -> Finding:
-    """An error that was not seen before."""
-    text = f"new error: {error.text}"
-    return Finding(Kind.NEW_ERROR, error.service, text, error.fingerprint)
+def new_errors(
+    groups: Iterable[ErrorGroup], service: str | None, since_ns: int, until_ns: int
+) -> list[Finding]:
+    """Errors that came for the first time in [since, until), or came back; not what is resolved."""
+    found = []
+    for group in groups:
+        came = {ErrorState.OPEN: ("new error", group.first_seen)}
+        if group.reopened is not None:
+            came[ErrorState.REOPENED] = ("error is back", group.reopened.at)
+        said, at = came.get(group.state, ("", -1))
+        if since_ns <= at < until_ns and (service is None or service in group.services):
+            of = service or max(group.services, key=lambda name: group.services[name])
+            text = f"{said}: {group.type}: {_first_line(group.message)}"
+            found.append(Finding(Kind.NEW_ERROR, of, text, group.fingerprint))
+    return found[:MAX_NEW_ERRORS]
+
+
+def _first_line(message: str) -> str:
+    line, _, rest = message.strip().partition("\n")
+    return f"{line[:MAX_LINE]}..." if rest or len(line) > MAX_LINE else line
 
 
 def most_urgent_first(found: Sequence[Finding], observed: Sequence[Observed]) -> list[Finding]:

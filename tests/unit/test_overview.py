@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 from opsboard.domain.comparison import NO_TRAFFIC, Compared, Traffic
+from opsboard.domain.error_group import Change, ErrorGroup
 from opsboard.domain.overview import (
     Activity,
     Finding,
     Kind,
-    NewError,
     Observed,
     State,
     findings,
     most_urgent_first,
-    new_error,
+    new_errors,
     state,
 )
 
@@ -122,8 +122,7 @@ def test_no_request_and_none_expected_is_quiet() -> None:
 
 
 def test_the_most_urgent_comes_first_and_of_those_the_busiest() -> None:
-    error = new_error(NewError("shop", "abc", "ValueError in cart"))
-    assert error == Finding(Kind.NEW_ERROR, "shop", "new error: ValueError in cart", "abc")
+    error = Finding(Kind.NEW_ERROR, "shop", "new error: ValueError: no cart", "abc")
     slow = Finding(Kind.LATENCY_UP, "shop", "slow")
     small = Finding(Kind.ERRORS_UP, "small", "errors")
     busy = Finding(Kind.ERRORS_UP, "shop", "errors")
@@ -131,3 +130,34 @@ def test_the_most_urgent_comes_first_and_of_those_the_busiest() -> None:
     services = [observed(traffic(10), traffic(10), service="small"), observed()]
     wanted = [gone, busy, small, error, slow]
     assert most_urgent_first([slow, small, error, gone, busy], services) == wanted
+
+
+def group(fingerprint: str, first_seen: int, message: str = "no cart") -> ErrorGroup:
+    return ErrorGroup(
+        fingerprint, "ValueError", message, first_seen, 900, services={"api": 1, "shop": 4}
+    )
+
+
+def test_errors_that_are_new_or_back() -> None:
+    new, old, mended, back, back_before = (
+        group("new", 500, message="no cart\nin two lines"),
+        group("old", 499),
+        group("mended", 600),
+        group("back", 100),
+        group("back before", 100),
+    )
+    mended.resolve(Change(700))
+    for each, at in ((back, 600), (back_before, 450)):
+        each.resolve(Change(200))
+        each.reopen(Change(at))
+    found = new_errors([new, old, mended, back, back_before], None, 500, 800)
+    assert found == [
+        Finding(Kind.NEW_ERROR, "shop", "new error: ValueError: no cart...", "new"),
+        Finding(Kind.NEW_ERROR, "shop", "error is back: ValueError: no cart", "back"),
+    ]
+    assert [each.service for each in new_errors([new], "api", 500, 800)] == ["api"]
+    assert new_errors([new], "other", 500, 800) == []
+    assert new_errors([new], None, 400, 500) == []
+    (long,) = new_errors([group("long", 500, "x" * 500)], None, 500, 800)
+    assert len(long.text) < 160
+    assert len(new_errors([group(str(n), 500) for n in range(99)], None, 500, 800)) == 20

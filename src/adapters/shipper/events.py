@@ -2,7 +2,12 @@
 
 import threading
 from collections import deque
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+Fields: TypeAlias = Mapping[str, Any]
+Pending: TypeAlias = Fields | Callable[[], Fields]
+"""An event, or what makes it when it is about to be carried."""
 
 MAX_WAITING_EVENTS = 1_000
 
@@ -17,11 +22,11 @@ class WaitingEvents:
 
     def renew(self) -> None:
         """Forget what waits, as a forked process must: it waits in its parent too."""
-        self._waiting: deque[dict[str, Any]] = deque()
+        self._waiting: deque[Pending] = deque()
         self._dropped = 0
         self._lock = threading.RLock()
 
-    def put(self, event: dict[str, Any]) -> None:
+    def put(self, event: Pending) -> None:
         """Take an event, where there is room for it."""
         with self._lock:
             if len(self._waiting) < self._limit:
@@ -29,10 +34,16 @@ class WaitingEvents:
             else:
                 self._dropped += 1
 
-    def take(self) -> dict[str, Any] | None:
+    def refuse(self) -> None:
+        """Count an event that has no place, whatever room there is."""
+        with self._lock:
+            self._dropped += 1
+
+    def take(self) -> Fields | None:
         """Remove the oldest event."""
         with self._lock:
-            return self._waiting.popleft() if self._waiting else None
+            event = self._waiting.popleft() if self._waiting else None
+        return event() if callable(event) else event
 
     def take_dropped(self) -> int:
         """How many were dropped since the last call."""

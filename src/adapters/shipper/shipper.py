@@ -10,6 +10,7 @@ from random import random as _random
 from typing import Any
 from weakref import WeakSet
 
+from ...application.caught import Caught, ExceptionRate
 from .carrier import Carrier
 from .delivery import Delivery
 from .events import MAX_WAITING_EVENTS, WaitingEvents
@@ -45,6 +46,7 @@ class Shipper:
         self._events = WaitingEvents(max_events)
         self.series = self._samples.series
         self.observe = self._samples.observe
+        self._exceptions = ExceptionRate(time.monotonic_ns)
         self._every_seconds = every_seconds
         self._new_carrier = new_carrier
         self._random = random
@@ -79,6 +81,15 @@ class Shipper:
         self._events.put(
             {"level": level, "type": type, "service": service, "message": message, "meta": meta}
         )
+        self._wake()
+
+    def caught(self, error: Exception, *, service: str, route: str, method: str) -> None:
+        """See `ExceptionSink.caught`. The stack trace is written by the thread that ships."""
+        if not self._exceptions.allows():
+            self._events.refuse()
+            return
+        found = Caught.of(error)
+        self._events.put(lambda: found.event(service=service, route=route, method=method))
         self._wake()
 
     @property

@@ -134,3 +134,18 @@ async def test_nothing_is_known_at_first(board: Opsboard) -> None:
     assert (found.services, found.attention, found.now.count) == ([], [], 0)
     with pytest.raises(InvalidInput):
         await overview(board, since="2030-01-01T00:00:00Z")
+
+
+async def test_a_new_error_needs_attention(board: Opsboard, clock: ManualClock) -> None:
+    await board.record_event(
+        "it broke", level="ERROR", service="shop", meta={"exception.type": "KeyError"}
+    )
+    await board.errors.catch_up()
+    (found,) = (await overview(board)).attention
+    assert (found.kind, found.service) == (Kind.NEW_ERROR, "shop")
+    assert found.text == "new error: KeyError: it broke"
+    (group,) = board.errors.groups.newest_first()
+    assert found.fingerprint == group.fingerprint
+    assert (await overview(board, service="api")).attention == []
+    clock.advance(2 * HOUR_NS)
+    assert (await overview(board)).attention == []
