@@ -159,7 +159,7 @@ def test_a_change_is_refused_as_every_write_is(server: Server, action: str) -> N
 
 
 def test_what_is_hostile_is_text(server: Server) -> None:
-    meta = {
+    meta: dict[str, Any] = {
         "exception.type": HOSTILE,
         "exception.message": HOSTILE * 5,
         "exception.stacktrace": "at " + "(" * 5_000 + HOSTILE,

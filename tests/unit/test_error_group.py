@@ -59,7 +59,7 @@ def only(groups: ErrorGroups) -> ErrorGroup:
 
 
 def test_occurrences_of_one_error_are_counted_together() -> None:
-    route = {"http.route": "/cart/{id}", "exception.message": "7"}
+    route: dict[str, Any] = {"http.route": "/cart/{id}", "exception.message": "7"}
     group = only(
         folded([event(**route), event("", at=1), event(at=5, **route), event(at=3, **route)])
     )
@@ -72,7 +72,7 @@ def test_occurrences_of_one_error_are_counted_together() -> None:
 
 
 def test_services_that_share_code_share_a_group() -> None:
-    stack = 'Traceback (most recent call last):\n  File "/app/a.py", line 1, in f\nKeyError: 1'
+    stack: Any = 'Traceback (most recent call last):\n  File "/app/a.py", line 1, in f\nKeyError: 1'
     groups = folded(
         [event(service=name, **{"exception.stacktrace": stack}) for name in ("web", "job")]
     )
@@ -153,7 +153,7 @@ def test_a_trend_has_the_steps_up_to_now() -> None:
 
 
 def test_what_a_group_holds_is_bounded() -> None:
-    many = [event(at=3600 * n, **{"http.route": f"/{n}"}, **TRACE) for n in range(2_000)]
+    many = [event(at=3600 * n, **(TRACE | {"http.route": f"/{n}"})) for n in range(2_000)]
     many += [event(service=f"s{n}", **TRACE) for n in range(100)]
     group = only(folded(many))
     assert group.count == sum(group.services.values()) == 2_100
@@ -167,7 +167,7 @@ def test_what_a_group_holds_is_bounded() -> None:
     assert len(encode_groups(folded(many), 1).state or b"") < 15_000
 
 
-TRACE = {
+TRACE: dict[str, Any] = {
     "exception.stacktrace": 'Traceback (most recent call last):\n  File "/app/a.py", line 1, in f\n'
 }
 
@@ -286,7 +286,7 @@ def test_counts_and_times_do_not_depend_on_the_order(
     ],
 )
 def test_filters(wanted: ErrorFilter, found: str) -> None:
-    route = {"http.route": "/cart/{id}", "exception.message": "a cart is gone"}
+    route: dict[str, Any] = {"http.route": "/cart/{id}", "exception.message": "a cart is gone"}
     late = event("TimeoutError", at=20, service="job")
     name = only(folded([late])).fingerprint
     groups = folded([event(**route), late, said(RESOLVED_TYPE, name, at=30)])

@@ -134,7 +134,7 @@ async def test_what_no_group_is_called_is_not_found(board: Opsboard, name: str) 
     await fail(board)
     for ask in (board.error_groups.get, board.error_groups.resolve, board.error_groups.reopen):
         with pytest.raises(ErrorGroupNotFound):
-            await ask(name)  # type: ignore[operator]
+            await ask(name)
 
 
 async def test_what_is_said_has_its_bounds(board: Opsboard) -> None:
