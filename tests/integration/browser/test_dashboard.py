@@ -231,11 +231,11 @@ class TestDeploysAndErrors:
         page.get_by_role("button", name="Resolve").click()
         page.get_by_label("Token").fill(TOKEN)
         page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("heading", level=1)).to_contain_text("resolved")
+        expect(page.get_by_role("heading", name="KeyError")).to_contain_text("resolved")
         expect(page.get_by_text("mended in 1.4.1")).to_be_visible()
         traffic.raise_error(server)
         page.keyboard.press("r")
-        expect(page.get_by_role("heading", level=1)).to_contain_text("reopened")
+        expect(page.get_by_role("heading", name="KeyError")).to_contain_text("reopened")
 
 
 class TestReaders:

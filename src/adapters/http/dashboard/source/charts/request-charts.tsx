@@ -5,9 +5,8 @@ import { useAnswer, useAnswers } from "../state/answers.ts";
 import { type TimeWindow, bounds, windowQuery } from "../state/time-window.ts";
 import { zoom } from "../state/zoom.ts";
 import { OWN_SERVICE } from "../views/own.ts";
-import { WHOLE } from "../views/steps.ts";
 import { address } from "../wire/ask.ts";
-import type { Heatmap, OpsEvent, Points, SeriesGroup, TimeSeries } from "../wire/shapes.ts";
+import type { Heatmap, OpsEvent, SeriesGroup, TimeSeries } from "../wire/shapes.ts";
 import { latency, percent, rate } from "../words/format.ts";
 import { RefusedNotice } from "../parts/notice.tsx";
 import { HeatChart } from "./heat-chart.tsx";
@@ -23,10 +22,23 @@ export interface Selection {
   method?: string | null;
 }
 
+/** The latencies of the whole window, which no sum of its steps gives. */
+export interface Whole {
+  all: Quantiles | undefined;
+  byService: Map<string, Quantiles>;
+}
+
+interface Quantiles {
+  p50_ms: number | null;
+  p95_ms: number | null;
+  p99_ms: number | null;
+}
+
 interface Props {
   selection: Selection;
   /** The services that are told apart where none is selected. */
   services: string[];
+  whole: Whole;
   window: TimeWindow;
   now: number;
 }
@@ -73,14 +85,14 @@ function errorLines(groups: SeriesGroup[], isOne: boolean): Line[] {
   }));
 }
 
-function quantileLines(group: SeriesGroup | undefined, whole: SeriesGroup | undefined): Line[] {
+function said(value: number | null | undefined): string {
+  return value == null ? "" : latency(value);
+}
+
+function quantileLines(group: SeriesGroup | undefined, whole: Quantiles | undefined): Line[] {
   if (group === undefined) {
     return [];
   }
-  const said = (values: Points | undefined): string => {
-    const value = values?.findLast((each) => each !== null) ?? null;
-    return value === null ? "" : latency(value);
-  };
   return [
     { label: "p50", color: "--quantile-50", values: group.p50_ms, isFilled: true, summary: said(whole?.p50_ms) },
     { label: "p95", color: "--quantile-95", values: group.p95_ms, summary: said(whole?.p95_ms) },
@@ -88,22 +100,18 @@ function quantileLines(group: SeriesGroup | undefined, whole: SeriesGroup | unde
   ];
 }
 
-function p95Lines(groups: SeriesGroup[], wholes: SeriesGroup[]): Line[] {
+function p95Lines(groups: SeriesGroup[], whole: Whole): Line[] {
   return groups.map((group, i) => {
     const name = group.labels["service"] ?? "";
-    const whole = wholes.find((each) => each.labels["service"] === name)?.p95_ms ?? [];
-    const value = whole.findLast((each) => each !== null) ?? null;
-    return { label: name, color: seriesColor(i), values: group.p95_ms, summary: value === null ? "" : latency(value) };
+    return { label: name, color: seriesColor(i), values: group.p95_ms, summary: said(whole.byService.get(name)?.p95_ms) };
   });
 }
 
-export function RequestCharts({ selection, services, window, now }: Props) {
+export function RequestCharts({ selection, services, whole, window, now }: Props) {
   const query = { ...windowQuery(window), ...selection };
   const isOne = selection.service !== null || services.length === 1;
   const by = isOne ? "status_class" : "service";
   const told = useAnswer<TimeSeries>(address("metrics/series", { ...query, by }));
-  const group = isOne ? undefined : "service";
-  const whole = useAnswer<TimeSeries>(address("metrics/series", { ...query, by: group, step: WHOLE }));
   const together = useAnswer<TimeSeries>(isOne ? address("metrics/series", query) : null);
   const maps = isOne || services.length > MAX_LINES ? [selection.service] : services;
   const heat = useAnswers<Heatmap>(
@@ -129,10 +137,10 @@ export function RequestCharts({ selection, services, window, now }: Props) {
       traffic: trafficLines(groups, by, steps),
       errors: errorLines(groups, isOne),
       latencies: isOne
-        ? quantileLines(together.value?.groups[0], whole.value?.groups[0])
-        : p95Lines(groups, whole.value?.groups ?? []),
+        ? quantileLines(together.value?.groups[0], whole.all)
+        : p95Lines(groups, whole),
     };
-  }, [series, together.value, whole.value, span, by, isOne]);
+  }, [series, together.value, whole, span, by, isOne]);
   const heatmap = useMemo(() => heatSum(heat.value ?? []), [heat.value]);
 
   const refused = told.refused ?? heat.refused;

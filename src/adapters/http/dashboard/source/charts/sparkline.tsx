@@ -9,12 +9,14 @@ const EDGE = 1.5;
 interface Props {
   values: Points;
   color?: string;
+  /** The line reaches its full height from this value on. */
+  atLeast?: number;
   /** What somebody hears who can not see it. */
   label: string;
 }
 
-export function Sparkline({ values, color = "--accent", label }: Props) {
-  const most = Math.max(...values.map((value) => value ?? 0), 0);
+export function Sparkline({ values, color = "--accent", atLeast = 0, label }: Props) {
+  const most = Math.max(...values.map((value) => value ?? 0), atLeast);
   const points = values.flatMap((value, i) => {
     if (value === null) {
       return [];

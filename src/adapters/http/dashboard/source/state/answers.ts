@@ -43,20 +43,22 @@ async function shared<T>(path: string): Promise<T> {
   return answer;
 }
 
-/** What the server answers at a path, asked again at each beat; nothing is asked for null. */
-export function useAnswer<T>(path: string | null): Answer<T> {
-  return useAsked<T>(path, () => shared<T>(path ?? ""), path === null ? undefined : kept.get(path));
+/** What the server answers at a path, asked again at each beat, if not "once"; nothing for null. */
+export function useAnswer<T>(path: string | null, often: "each beat" | "once" = "each beat"): Answer<T> {
+  const first = path === null ? undefined : kept.get(path);
+  return useAsked<T>(path, () => shared<T>(path ?? ""), first, often);
 }
 
 /** The answers at several paths, once all are there. */
 export function useAnswers<T>(paths: string[] | null): Answer<T[]> {
   const key = paths === null ? null : paths.join("\n");
-  return useAsked<T[]>(key, () => Promise.all((paths ?? []).map((path) => shared<T>(path))), undefined);
+  return useAsked<T[]>(key, () => Promise.all((paths ?? []).map((path) => shared<T>(path))), undefined, "each beat");
 }
 
 /** Another key's answer is shown until the new one is there, as long as the component lives. */
-function useAsked<T>(key: string | null, question: () => Promise<T>, first: unknown): Answer<T> {
-  const beat = useBeat();
+function useAsked<T>(key: string | null, question: () => Promise<T>, first: unknown, often: string): Answer<T> {
+  const beats = useBeat();
+  const beat = often === "once" ? 0 : beats;
   const [answer, setAnswer] = useState<Answer<T>>(() => ({
     value: first as T | undefined,
     refused: undefined,

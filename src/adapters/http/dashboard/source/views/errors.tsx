@@ -62,7 +62,7 @@ function Group({ group, now }: { group: ErrorGroup; now: number }) {
     <li class="goes">
       <div class="error-name">
         <Link params={withChanges({ error: group.fingerprint, q: null, state: null })}><bdi>{group.type}</bdi></Link>
-        <State group={group} />
+        {group.state !== "open" && <State group={group} />}
         <p><bdi>{group.message}</bdi></p>
       </div>
       <div class="error-where"><bdi>{Object.keys(group.services).join(", ")}</bdi><code><bdi>{route?.route ?? ""}</bdi></code></div>

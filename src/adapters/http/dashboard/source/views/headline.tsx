@@ -7,7 +7,9 @@ import { change, duration, percent, rate } from "../words/format.ts";
 interface Props {
   answer: OverviewAnswer;
   services: ServiceOverview[];
-  uptime: number | undefined;
+  /** When the server started, in ms since 1970, once that is known. */
+  started: number | undefined;
+  now: number;
 }
 
 function sentence(found: number): string {
@@ -25,7 +27,7 @@ function worst(attention: Finding[]): "good" | "warn" | "bad" {
   return attention.every((each) => each.kind === "latency_up") ? "warn" : "bad";
 }
 
-export function Headline({ answer, services, uptime }: Props) {
+export function Headline({ answer, services, started, now }: Props) {
   const { attention } = answer;
   const [rateNow, rateBefore] = [sum(services, (s) => s.now.rate), sum(services, (s) => s.before.rate)];
   const share = (of: "now" | "before"): number =>
@@ -38,7 +40,7 @@ export function Headline({ answer, services, uptime }: Props) {
           <Figure name="Services" value={String(services.length)} />
           <Figure name="Requests" value={rate(rateNow)} change={change(rateNow, rateBefore)} />
           <Figure name="Errors" value={percent(share("now"))} change={change(share("now"), share("before"))} />
-          <Figure name="Up" value={uptime === undefined ? "" : duration(uptime)} />
+          <Figure name="Up" value={started === undefined ? "" : duration((now - started) / 1_000)} />
         </dl>
       </section>
       {attention.length > 0 && (

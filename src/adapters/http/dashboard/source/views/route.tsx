@@ -1,17 +1,20 @@
 /** One route: its charts, its answers by status code, and what happened in the same minutes. */
 
-import { RequestCharts } from "../charts/request-charts.tsx";
+import { useMemo } from "preact/hooks";
+import { RequestCharts, type Whole } from "../charts/request-charts.tsx";
 import { Link, toView, withChanges } from "../parts/link.tsx";
 import { Empty } from "../parts/notice.tsx";
 import { useAnswer } from "../state/answers.ts";
 import { type TimeWindow, between, bounds, iso, windowQuery, windowSeconds } from "../state/time-window.ts";
 import { address } from "../wire/ask.ts";
-import type { ErrorGroup, MetricsRow, MetricsSnapshot, OpsEvent, SlowSample, TimeSeries } from "../wire/shapes.ts";
+import type { ErrorGroup, MetricsRow, MetricsSnapshot, OpsEvent, Points, SeriesGroup, SlowSample, TimeSeries } from "../wire/shapes.ts";
 import { ago, count, latency, moment, percent, rate } from "../words/format.ts";
 import { State } from "./errors.tsx";
 import { EventLine } from "./event-line.tsx";
 import { WHOLE } from "./steps.ts";
 
+const NONE: string[] = [];
+const NO_SERVICES = new Map();
 const EVENTS = 20;
 const SLOWEST = 8;
 const ERRORS = 5;
@@ -32,9 +35,9 @@ export function Route({ service, method, route, window, now }: Props) {
   const whole = useAnswer<TimeSeries>(address("metrics/series", { ...query, step: WHOLE }));
   const codes = useAnswer<MetricsSnapshot>(address("metrics", query));
   const group = whole.value?.groups[0];
+  const ofWindow = useMemo(() => wholeOf(group), [group]);
   const sum = (values: number[] | undefined) => (values ?? []).reduce((a, b) => a + b, 0);
   const requests = sum(group?.count);
-  const last = (values: (number | null)[] | undefined) => values?.findLast((v) => v !== null) ?? null;
   const figures: [string, string][] = [
     ["Requests", rate(requests / windowSeconds(window, now))],
     ["Errors", percent(sum(group?.errors) / Math.max(1, requests))],
@@ -53,7 +56,7 @@ export function Route({ service, method, route, window, now }: Props) {
         </div>
         <dl>{figures.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}</dl>
       </section>
-      <RequestCharts selection={selection} services={[]} window={window} now={now} />
+      <RequestCharts selection={selection} services={NONE} whole={ofWindow} window={window} now={now} />
       <div class="columns">
         <div class="stack">
           <Codes rows={codes.value?.requests ?? []} />
@@ -64,6 +67,15 @@ export function Route({ service, method, route, window, now }: Props) {
       </div>
     </>
   );
+}
+
+function last(values: Points | undefined): number | null {
+  return values?.findLast((value) => value !== null) ?? null;
+}
+
+function wholeOf(group: SeriesGroup | undefined): Whole {
+  const all = group && { p50_ms: last(group.p50_ms), p95_ms: last(group.p95_ms), p99_ms: last(group.p99_ms) };
+  return { all, byService: NO_SERVICES };
 }
 
 function said(value: number | null): string {

@@ -1,6 +1,6 @@
 /** A row for each service: how it is, against the same time one window earlier. */
 
-import { endOf, rates, stepsOf } from "../charts/points.ts";
+import { endOf, errorRatios, rates, stepsOf } from "../charts/points.ts";
 import { Sparkline } from "../charts/sparkline.tsx";
 import { Link, withChanges } from "../parts/link.tsx";
 import { type TimeWindow, bounds } from "../state/time-window.ts";
@@ -13,6 +13,9 @@ const STATES = {
   quiet: ["", "quiet"],
   gone: ["bad", "gone"],
 } as const;
+
+/** A single error among many requests is no mountain. */
+const LEAST_ERRORS = 0.02;
 
 interface Props {
   services: ServiceOverview[];
@@ -44,8 +47,8 @@ export function Services({ services, attention, series, window, now }: Props) {
             const over = series?.groups.find((group) => group.labels["service"] === each.service);
             const kinds = new Set(attention.filter((found) => found.service === each.service).map((found) => found.kind));
             const [tone, name] = STATES[each.state];
-            const line = (values: Points | undefined, color: string, label: string) => (
-              <td class="wide">{values && <Sparkline values={values} color={color} label={`${label} of ${each.service}`} />}</td>
+            const line = (values: Points | undefined, color: string, label: string, atLeast = 0) => (
+              <td class="wide">{values && <Sparkline values={values} color={color} atLeast={atLeast} label={`${label} of ${each.service}`} />}</td>
             );
             return (
               <tr key={each.service} class="goes">
@@ -56,7 +59,7 @@ export function Services({ services, attention, series, window, now }: Props) {
                 <Figure now={each.now.rate} before={each.before.rate} format={rate} isBad={kinds.has("traffic_gone")} />
                 {line(steps && over && rates(over.count, steps), "--accent", "Traffic")}
                 <Figure now={each.now.error_rate} before={each.before.error_rate} format={percent} isBad={kinds.has("errors_up") || kinds.has("failing")} />
-                {line(over?.errors, "--bad", "Errors")}
+                {line(over && errorRatios(over.errors, over.count), "--bad", "Errors", LEAST_ERRORS)}
                 <Figure now={each.now.p95_ms} before={each.before.p95_ms} format={latency} isBad={kinds.has("latency_up")} />
                 {line(over?.p95_ms, "--quiet", "p95")}
               </tr>
