@@ -11,6 +11,7 @@ from ...application.errors import StoreUnusable
 from .auth import Tokens
 from .deploy_routes import deploy_routes
 from .direct_routes import DirectRoutes
+from .error_routes import error_routes
 from .event_broadcast import EventBroadcast
 from .event_routes import RecordEvent, event_routes
 from .health_routes import health_routes
@@ -63,9 +64,10 @@ def create_app(
         route_handlers=[
             *page_routes(board, tokens, version),
             *health_routes(board),
-            *metrics_routes(board, tokens),
+            *metrics_routes(board, tokens, version),
             *series_routes(board, tokens),
             *event_routes(board, tokens, record_event),
+            *error_routes(board, tokens),
             *sample_routes(board, tokens),
             *otlp_routes(board, tokens),
             *stream_routes(broadcast, tokens),
