@@ -53,7 +53,8 @@ def page_routes(board: Opsboard, tokens: Tokens, version: str) -> Sequence[HTTPR
         include_in_schema=False,
     )
     async def openapi_document(request: Request[Any, Any, Any]) -> Response[bytes]:
-        schema = request.app.openapi_schema.to_schema()
+        place = {"url": request.scope.get("root_path") or "/"}
+        schema = {**request.app.openapi_schema.to_schema(), "servers": [place]}
         return Response(msgspec.json.encode(schema), media_type="application/json")
 
     @route("/docs", http_method=["GET", "HEAD"], include_in_schema=False)
