@@ -5,8 +5,8 @@ import hashlib
 import logging
 from array import array
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -176,17 +176,23 @@ class SampleRecorder:
         violations = self.violations(samples)
         if violations:
             raise InvalidInput(violations)
-        count = len(samples)
+        if len(samples):
+            with self._on_their_way(len(samples)):
+                numbers = await self._numbers_of(samples)
+                await self._append(
+                    numbers[samples.series], samples.latency_ns, samples.ended_at_ms, key
+                )
+        return len(samples)
+
+    @contextmanager
+    def _on_their_way(self, count: int) -> Iterator[None]:
         if self._recording and self._recording + count > MAX_RECORDING_SAMPLES:
             raise Overloaded("too many samples are waiting for the disk")
         self._recording += count
         try:
-            if count:
-                entries = await self._entries_of(samples)
-                await self._journal.append(Stream.SAMPLES, entries, key)
+            yield
         finally:
             self._recording -= count
-        return count
 
     def violations(self, samples: KeyedSamples) -> list[Violation]:
         """What is wrong with the first bad rows; a series that has a number has been looked at."""
@@ -202,15 +208,8 @@ class SampleRecorder:
         self, numbers: Ints, latency_ns: Ints, ended_at_ms: Ints, key: IdempotencyKey
     ) -> None:
         """Record valid samples by the numbers that `series` gave, as `record` does."""
-        entries = [
-            self._interned.batch(
-                numbers[start : start + MAX_BATCH],
-                latency_ns[start : start + MAX_BATCH],
-                ended_at_ms[start : start + MAX_BATCH],
-            )
-            for start in range(0, len(numbers), MAX_BATCH)
-        ]
-        await self._journal.append(Stream.SAMPLES, entries, key)
+        with self._on_their_way(len(numbers)):
+            await self._append(numbers, latency_ns, ended_at_ms, key)
 
     @property
     def oldest_ms(self) -> int:
@@ -223,30 +222,28 @@ class SampleRecorder:
             return 0
         return max(0, self._clock.now() - self.max_behind) // NS_PER_MS
 
-    async def _entries_of(self, samples: KeyedSamples) -> list[SampleBatch]:
-        """The samples in parts of at most `MAX_BATCH`, within the limit of series.
-
-        Others have their turn between two parts.
-        """
+    async def _numbers_of(self, samples: KeyedSamples) -> Ints:
+        """The number of each key, within the limit of series."""
         numbers = np.empty(len(samples.keys), np.int64)
         for start in range(0, len(samples.keys), MAX_BATCH):
             keys = samples.keys[start : start + MAX_BATCH]
             numbers[start : start + MAX_BATCH] = [self.series(key) for key in keys]
             if len(samples.keys) > MAX_BATCH:
                 await asyncio.sleep(0)
+        return numbers
+
+    async def _append(
+        self, numbers: Ints, latency_ns: Ints, ended_at_ms: Ints, key: IdempotencyKey | None
+    ) -> None:
+        """Append samples in parts of at most `MAX_BATCH`; others have their turn between two."""
         entries = []
-        for start in range(0, len(samples), MAX_BATCH):
+        for start in range(0, len(numbers), MAX_BATCH):
             part = slice(start, start + MAX_BATCH)
-            entries.append(
-                self._interned.batch(
-                    numbers[samples.series[part]],
-                    samples.latency_ns[part],
-                    samples.ended_at_ms[part],
-                )
-            )
-            if len(samples) > MAX_BATCH:
+            batch = self._interned.batch(numbers[part], latency_ns[part], ended_at_ms[part])
+            entries.append(batch)
+            if len(numbers) > MAX_BATCH:
                 await asyncio.sleep(0)
-        return entries
+        await self._journal.append(Stream.SAMPLES, entries, key)
 
     @property
     def unwritten(self) -> int:
