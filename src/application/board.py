@@ -33,6 +33,7 @@ from .record_histograms import HistogramRecorder
 from .record_logs import LogRecorder
 from .record_spans import SpanRecorder
 from .retain import Retainer
+from .versions import ServiceVersions
 
 RETRY_SECONDS = 1.0
 
@@ -66,9 +67,11 @@ class Opsboard:
         self.series_limit = SeriesLimit(max_series, self._say_series_exceeded)
         self.recorder = EventRecorder(store.journal, clock)
         self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
+        self.event_queries = EventQueries(store.event_index)
+        self.versions = ServiceVersions(self.recorder, self.event_queries, clock)
         self.intake = Intake()
-        self.spans = SpanRecorder(self.samples, self.recorder, clock, self.intake)
-        self.logs = LogRecorder(self.recorder, self.intake)
+        self.spans = SpanRecorder(self.samples, self.recorder, self.versions, self.intake, clock)
+        self.logs = LogRecorder(self.recorder, self.versions, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
         self.histograms = HistogramRecorder(
             store.journal, self.samples, self.rollups, self.series_limit, clock
@@ -77,7 +80,6 @@ class Opsboard:
             "rollups": self.rollups,
             "event_index": EventProjection(store.journal, store.event_index),
         }
-        self.event_queries = EventQueries(store.event_index)
         self.event_feed = EventFeed(store.journal)
         self.metrics_queries = MetricsQueries(
             store.journal, self.samples, self.rollups, store.rollups, clock
@@ -85,7 +87,7 @@ class Opsboard:
         self.series_queries = SeriesQueries(
             self.metrics_queries, store.journal, store.rollups, clock
         )
-        self.catalogue = CatalogueQueries(self.metrics_queries)
+        self.catalogue = CatalogueQueries(self.metrics_queries, self.versions)
         self.deploys = DeployQueries(self.event_queries, self.metrics_queries, clock)
         self.health = HealthChecks(
             store,
@@ -117,6 +119,7 @@ class Opsboard:
             self.samples.max_behind = self.retainer.retention.raw
             for projection in self.projections.values():
                 await projection.start()
+            await self.versions.load()
             for seen in self.rollups.series.seen:
                 self.series_limit.learn(seen.key)
             self._background_events.start()
