@@ -16,11 +16,14 @@ from ..domain.sample import RequestSample, SampleBatch, SeriesKey
 from .background_events import BackgroundEvents
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
 from .caught import Caught, ExceptionRate
+from .count_events import EventCounts
+from .error_triage import ErrorTriage
 from .errors import OpsboardError
 from .event_feed import EventFeed
 from .health import HealthChecks
 from .intake import Intake
 from .ports import Clock, Ids, Store
+from .project_errors import ErrorProjection
 from .project_events import EventProjection
 from .project_samples import SampleProjection
 from .query_catalogue import CatalogueQueries
@@ -34,6 +37,7 @@ from .record_logs import LogRecorder
 from .record_spans import SpanRecorder
 from .retain import Retainer
 from .versions import ServiceVersions
+from .vitals import VitalsQueries
 
 RETRY_SECONDS = 1.0
 
@@ -73,13 +77,19 @@ class Opsboard:
         self.spans = SpanRecorder(self.samples, self.recorder, self.versions, self.intake, clock)
         self.logs = LogRecorder(self.recorder, self.versions, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
+        self.event_counts = EventCounts(store.journal)
         self.histograms = HistogramRecorder(
             store.journal, self.samples, self.rollups, self.series_limit, clock
         )
-        self.projections: dict[str, SampleProjection | EventProjection] = {
+        self.errors = ErrorProjection(store.journal, store.folds, clock)
+        self.projections: dict[str, SampleProjection | EventProjection | ErrorProjection] = {
             "rollups": self.rollups,
-            "event_index": EventProjection(store.journal, store.event_index),
+            "event_index": EventProjection(
+                store.journal, store.event_index, self.event_counts.take
+            ),
+            "error_groups": self.errors,
         }
+        self.error_groups = ErrorTriage(self.errors, store.event_index, self.recorder, clock)
         self.event_feed = EventFeed(store.journal)
         self.metrics_queries = MetricsQueries(
             store.journal, self.samples, self.rollups, store.rollups, clock
@@ -97,7 +107,16 @@ class Opsboard:
             intake=self.intake,
             clock=clock,
         )
-        self.retainer = Retainer(store, self.rollups, retention, clock)
+        self.vitals = VitalsQueries(
+            store,
+            projections=self.projections,
+            samples=self.samples,
+            series_limit=self.series_limit,
+            events=self.event_counts,
+            intake=self.intake,
+            clock=clock,
+        )
+        self.retainer = Retainer(store, self.rollups, self.errors, retention, clock)
         self._background_events = BackgroundEvents(self.recorder)
         self._exceptions = ExceptionRate(clock.monotonic)
         self._said: set[asyncio.Task[RecordedEvent]] = set()
@@ -117,6 +136,7 @@ class Opsboard:
         async with self.store.opened():
             await self.retainer.load()
             self.samples.max_behind = self.retainer.retention.raw
+            await self.event_counts.start()
             for projection in self.projections.values():
                 await projection.start()
             await self.versions.load()
@@ -188,7 +208,7 @@ class Opsboard:
         `StoreUnavailable`.
         """
         if not isinstance(samples, SampleBatch):
-            return await self.samples.record(KeyedSamples.of(samples), key)
+            return await self.samples.record(KeyedSamples.of(samples, self.samples.find), key)
         return await self.samples.record(samples, key)
 
     def _say_series_exceeded(self, service: str) -> None:

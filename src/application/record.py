@@ -5,8 +5,8 @@ import hashlib
 import logging
 from array import array
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from ..domain.event import DEFAULT_SERVICE, OperationalEvent, RecordedEvent
 from ..domain.exception_event import EventFields
 from ..domain.instant import NS_PER_MS
 from ..domain.interning import InternedSeries
-from ..domain.keyed_samples import KeyedSamples, canonical
+from ..domain.keyed_samples import Find, KeyedSamples, canonical
 from ..domain.sample import Ints, SampleBatch, SeriesKey
 from ..domain.validation import InvalidInput, Violation
 from .cardinality import SeriesLimit
@@ -137,6 +137,8 @@ class SampleRecorder:
         self._series_limit = series_limit
         self._limit = limit
         self._interned = InternedSeries()
+        self.find: Find = self._interned.find
+        """The number of a series by its key; None where it has none yet."""
         self._numbers, self._latencies, self._ends = array("q"), array("q"), array("q")
         self._batches: deque[tuple[IdempotencyKey, SampleBatch]] = deque()
         self._waiting = 0
@@ -147,7 +149,7 @@ class SampleRecorder:
 
     def series(self, key: SeriesKey) -> int:
         """See `SampleSink.series`; past the limit, the number of the route `(other)`."""
-        known = self._interned.find(key)
+        known = self.find(key)
         if known is None:
             known = self._interned.number(self._series_limit.admit(canonical(key)))
         return known
@@ -172,78 +174,64 @@ class SampleRecorder:
         `Overloaded` also where `MAX_RECORDING_SAMPLES` are on their way already.
         """
         if isinstance(samples, SampleBatch):
-            samples = KeyedSamples.of_batch(samples)
+            samples = KeyedSamples.of_batch(samples, self.find)
         violations = self.violations(samples)
         if violations:
             raise InvalidInput(violations)
-        if len(samples):
-            with self._on_their_way(len(samples)):
-                numbers = await self._numbers_of(samples)
-                await self._append(
-                    numbers[samples.series], samples.latency_ns, samples.ended_at_ms, key
-                )
+        numbers = samples.series
+        if samples.new:
+            new = numbers < 0
+            numbers = numbers.copy()
+            numbers[new] = (await self._admitted(samples.new))[-1 - numbers[new]]
+        await self.record_numbered(numbers, samples.latency_ns, samples.ended_at_ms, key)
         return len(samples)
 
-    @contextmanager
-    def _on_their_way(self, count: int) -> Iterator[None]:
-        if self._recording and self._recording + count > MAX_RECORDING_SAMPLES:
-            raise Overloaded("too many samples are waiting for the disk")
-        self._recording += count
-        try:
-            yield
-        finally:
-            self._recording -= count
+    async def _admitted(self, new: Sequence[SeriesKey]) -> Ints:
+        """The numbers of series that had none."""
+        numbers = np.empty(len(new), np.int64)
+        for start in range(0, len(new), MAX_BATCH):
+            part = slice(start, start + MAX_BATCH)
+            numbers[part] = [self.series(key) for key in new[part]]
+            if len(new) > MAX_BATCH:
+                await asyncio.sleep(0)
+        return numbers
 
     def violations(self, samples: KeyedSamples) -> list[Violation]:
-        """What is wrong with the first bad rows; a series that has a number has been looked at."""
-        numbers = self._interned.find_all(samples.keys)
-        unchecked = [place for place, number in enumerate(numbers) if number is None]
-        return samples.violations(self.now_ms(), self._oldest_ms(), unchecked)
+        """What is wrong with the first bad rows, by their place: `/7/latency_ms`."""
+        return samples.violations(self.now_ms(), self.oldest_ms)
 
     def now_ms(self) -> int:
         """The end of a sample that does not say when it ended, in ms since 1970."""
         return self._clock.now() // NS_PER_MS
 
     async def record_numbered(
-        self, numbers: Ints, latency_ns: Ints, ended_at_ms: Ints, key: IdempotencyKey
+        self, numbers: Ints, latency_ns: Ints, ended_at_ms: Ints, key: IdempotencyKey | None
     ) -> None:
         """Record valid samples by the numbers that `series` gave, as `record` does."""
-        with self._on_their_way(len(numbers)):
-            await self._append(numbers, latency_ns, ended_at_ms, key)
+        count = len(numbers)
+        if self._recording and self._recording + count > MAX_RECORDING_SAMPLES:
+            raise Overloaded("too many samples are waiting for the disk")
+        self._recording += count
+        try:
+            entries = []
+            for start in range(0, count, MAX_BATCH):
+                part = slice(start, start + MAX_BATCH)
+                entries.append(
+                    self._interned.batch(numbers[part], latency_ns[part], ended_at_ms[part])
+                )
+                if count > MAX_BATCH:
+                    await asyncio.sleep(0)
+            if entries:
+                await self._journal.append(Stream.SAMPLES, entries, key)
+        finally:
+            self._recording -= count
 
     @property
     def oldest_ms(self) -> int:
         """The earliest end that a sample may have, in ms since 1970."""
-        return self._oldest_ms()
-
-    def _oldest_ms(self) -> int:
-        """The earliest end that a sample may have, in ms since 1970."""
         if self.max_behind is None:
             return 0
         return max(0, self._clock.now() - self.max_behind) // NS_PER_MS
-
-    async def _numbers_of(self, samples: KeyedSamples) -> Ints:
-        """The number of each key, within the limit of series."""
-        numbers = np.empty(len(samples.keys), np.int64)
-        for start in range(0, len(samples.keys), MAX_BATCH):
-            keys = samples.keys[start : start + MAX_BATCH]
-            numbers[start : start + MAX_BATCH] = [self.series(key) for key in keys]
-            if len(samples.keys) > MAX_BATCH:
-                await asyncio.sleep(0)
-        return numbers
-
-    async def _append(
-        self, numbers: Ints, latency_ns: Ints, ended_at_ms: Ints, key: IdempotencyKey | None
-    ) -> None:
-        """Append samples in parts of at most `MAX_BATCH`; others have their turn between two."""
-        entries = []
-        for start in range(0, len(numbers), MAX_BATCH):
-            part = slice(start, start + MAX_BATCH)
-            batch = self._interned.batch(numbers[part], latency_ns[part], ended_at_ms[part])
-            entries.append(batch)
-            if len(numbers) > MAX_BATCH:
-                await asyncio.sleep(0)
-        await self._journal.append(Stream.SAMPLES, entries, key)
 
     @property
     def unwritten(self) -> int:
@@ -262,7 +250,7 @@ class SampleRecorder:
             return
         name = self._ids.new()
         # A clock that was behind all that is kept, as before its first setting, is not believed.
-        ended_at_ms = np.maximum(ended_at // NS_PER_MS, self._oldest_ms())
+        ended_at_ms = np.maximum(ended_at // NS_PER_MS, self.oldest_ms)
         batch = self._interned.batch(numbers, latency_ns, ended_at_ms)
         self._waiting += len(batch)
         self._batches.append((IdempotencyKey(name, name.encode()), batch))

@@ -1,8 +1,8 @@
-"""Samples as somebody says them: each series once, by its key, and columns that point at them."""
+"""Samples as they come in: columns, and the keys of the series that are not known yet."""
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Self
+from collections.abc import Callable, Iterable, Sequence
+from typing import Self, TypeAlias
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from .sample import (
     RequestSample,
     SampleBatch,
     SeriesKey,
-    interned,
 )
 from .validation import Violation, text_violations
 
@@ -31,67 +30,67 @@ MIN_STATUS_CODE, MAX_STATUS_CODE = 100, 999
 _METHOD = re.compile(rf"[!#$%&'*+.^_`|~0-9A-Za-z-]{{1,{MAX_METHOD_LENGTH}}}", re.ASCII)
 
 
-class KeyedSamples:
-    """Samples as columns of one length; `series` has each one's place in `keys`.
+Find: TypeAlias = Callable[[tuple[str, str, str, int]], int | None]
+"""Gives the number of a series by its key, the order of which is that of `SeriesKey`."""
 
-    `latency_ns` is in ns, `ended_at_ms` in ms since 1970.
+
+class KeyedSamples:
+    """Samples as columns of one length.
+
+    `series` has the number of each one's series, or `-1 - place` where the series is a new one that
+    stands at that place of `new`. `latency_ns` is in ns, `ended_at_ms` in ms since 1970.
     """
 
-    __slots__ = ("ended_at_ms", "keys", "latency_ns", "series")
+    __slots__ = ("ended_at_ms", "latency_ns", "new", "series")
 
     def __init__(
-        self, keys: Sequence[SeriesKey], series: Ints, latency_ns: Ints, ended_at_ms: Ints
+        self, new: Sequence[SeriesKey], series: Ints, latency_ns: Ints, ended_at_ms: Ints
     ) -> None:
-        """Take the columns, which are not copied; the keys differ from each other."""
-        self.keys = keys
+        """Take the columns, which are not copied; the new keys differ from each other."""
+        self.new = new
         self.series = series
         self.latency_ns = latency_ns
         self.ended_at_ms = ended_at_ms
 
     @classmethod
-    def of(cls, samples: Sequence[RequestSample]) -> Self:
+    def of(cls, samples: Sequence[RequestSample], find: Find) -> Self:
         """These samples, in their order."""
-        keys, series = interned(sample.series for sample in samples)
+        new, series = numbered([sample.series for sample in samples], find)
         return cls(
-            keys,
+            new,
             series,
             np.array([sample.latency_ns for sample in samples], np.int64),
             np.array([sample.ended_at for sample in samples], np.int64) // NS_PER_MS,
         )
 
     @classmethod
-    def of_batch(cls, batch: SampleBatch) -> Self:
-        """The same samples, their series by key."""
+    def of_batch(cls, batch: SampleBatch, find: Find) -> Self:
+        """The same samples, their series by number."""
         if not len(batch):
             return cls([], batch.endpoint, batch.latency_ns, batch.ended_at_ms)
-        codes, series = distinct(batch.series_codes())
+        codes, place = distinct(batch.series_codes())
         row_of = np.empty(len(codes), np.int64)
-        row_of[series] = np.arange(len(batch))
-        keys = [batch.key(row) for row in row_of.tolist()]
-        return cls(keys, series, batch.latency_ns, batch.ended_at_ms)
+        row_of[place] = np.arange(len(batch))
+        new, series = numbered([batch.key(row) for row in row_of.tolist()], find)
+        return cls(new, series[place], batch.latency_ns, batch.ended_at_ms)
 
     def __len__(self) -> int:
         """How many samples there are."""
         return len(self.latency_ns)
 
-    def violations(
-        self, now_ms: int, oldest_ms: int = 0, unchecked: Iterable[int] | None = None
-    ) -> list[Violation]:
+    def violations(self, now_ms: int, oldest_ms: int = 0) -> list[Violation]:
         """What is wrong with the first bad rows, by their place: `/7/latency_ms`.
 
-        None may have ended before `oldest_ms`, or more than a day after `now_ms`. Of the keys, only
-        those at the places `unchecked` are looked at, where these are given.
+        None may have ended before `oldest_ms`, or more than a day after `now_ms`. Series that have
+        a number are taken to be right.
         """
-        found = [
-            *self._bad_keys(unchecked),
-            *self._bad_latencies(),
-            *self._bad_ends(now_ms, oldest_ms),
-        ]
+        found = [*self._bad_keys(), *self._bad_latencies()]
+        found += self._bad_ends(now_ms, oldest_ms)
         return [violation for _, violation in sorted(found, key=lambda f: f[0])[:MAX_VIOLATIONS]]
 
-    def _bad_keys(self, unchecked: Iterable[int] | None) -> Iterable[tuple[int, Violation]]:
-        places = range(len(self.keys)) if unchecked is None else unchecked
-        bad = {place: said for place in places if (said := key_violations(self.keys[place]))}
+    def _bad_keys(self) -> Iterable[tuple[int, Violation]]:
+        said = ((-1 - place, key_violations(key)) for place, key in enumerate(self.new))
+        bad = {series: violations for series, violations in said if violations}
         if bad:
             for row in _first(np.isin(self.series, list(bad))):
                 for violation in bad[int(self.series[row])]:
@@ -108,6 +107,21 @@ class KeyedSamples:
         for row in _first(self.ended_at_ms > now_ms + MAX_AHEAD_MS):
             detail = "must lie at most a day ahead of the server's clock"
             yield _at(row, Violation("ts", detail))
+
+
+def numbered(keys: Sequence[tuple[str, str, str, int]], find: Find) -> tuple[list[SeriesKey], Ints]:
+    """The new ones of these keys, in order of appearance, and the `KeyedSamples.series` of each."""
+    numbers = list(map(find, keys))
+    try:
+        return [], np.array(numbers, np.int64)
+    except TypeError:
+        # Some are None: that is rare, and looking for it would cost each batch.
+        new: dict[tuple[str, str, str, int], int] = {}
+        series = [
+            new.setdefault(key, -1 - len(new)) if number is None else number
+            for key, number in zip(keys, numbers, strict=True)
+        ]
+        return list(map(SeriesKey._make, new)), np.array(series, np.int64)
 
 
 def _first(bad: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]") -> list[int]:

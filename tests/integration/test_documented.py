@@ -18,6 +18,7 @@ from opsboard.adapters.http import (
     attempts,
     body,
     content_coding,
+    error_routes,
     event_broadcast,
     event_routes,
     event_stream,
@@ -27,10 +28,17 @@ from opsboard.adapters.http import (
 )
 from opsboard.adapters.http.app import create_app
 from opsboard.adapters.http.otlp import export
-from opsboard.adapters.sqlite import rollups, writer
+from opsboard.adapters.sqlite import folds, rollups, writer
 from opsboard.adapters.sqlite import schema as schema_
-from opsboard.application import health, query_deploys, query_events, query_series, record
-from opsboard.domain import event, histogram, keyed_samples, words
+from opsboard.application import (
+    health,
+    project_errors,
+    query_deploys,
+    query_events,
+    query_series,
+    record,
+)
+from opsboard.domain import error_group, event, histogram, keyed_samples, words
 from opsboard.domain.retention import DEFAULT_RETENTION
 from opsboard.entrypoints import cli, protocol
 from opsboard.entrypoints import server as server_process
@@ -180,7 +188,15 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"| open event streams | {event_broadcast.MAX_STREAMS}; above" in said
     assert f"takes nothing of an answer | {limits.stalled_seconds:.0f} seconds" in said
     assert f"| {record.MAX_WAITING_SAMPLES:,}; above" in said
+    assert f"`POST /errors/...` | {error_routes.MAX_CHANGE_BYTES:,} bytes" in said
+    assert f"| error groups | {error_group.MAX_GROUPS:,}, and {error_group.MAX_NAMES} serv" in said
     page = (REFERENCE / "http.md").read_text()
+    assert f"the {error_group.MAX_EVENTS} newest events" in page
+    assert f"at most {error_group.MAX_MESSAGE_LENGTH} characters" in page
+    assert f"at most {error_group.MAX_BY_LENGTH} characters" in page
+    assert f"at most {error_group.MAX_NOTE_LENGTH} characters" in page
+    for step, name in ((error_group.HOUR_NS, "1h"), (error_group.DAY_NS, "1d")):
+        assert f"`{name}`, {error_group.TREND_POINTS[step]} of them" in page
     assert f"every {event_broadcast.HEARTBEAT_SECONDS:.0f} seconds" in page
     assert f"asks for {event_stream.RECONNECT_MS // 1000} seconds" in page
     assert f"over {event_broadcast.MAX_LAG:,} events" in page
@@ -212,12 +228,15 @@ def test_the_file_is_documented_as_it_is() -> None:
         rollups._STREAMS_MAGIC,
     ):
         assert f"`{magic.decode()}`" in page
+    assert f"`{folds._MAGIC.decode()}`" in page
     for name in (
         rollups.TOTAL,
         rollups.EXPIRED,
         rollups.SERIES,
         rollups.STREAMS,
         rollups.SETTLED_UPTO,
+        project_errors.GROUPS,
+        project_errors.SETTLED,
     ):
         assert f"| `{name}` |" in section(REFERENCE / "file-format.md", "Saved folds")
 

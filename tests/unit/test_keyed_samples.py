@@ -1,3 +1,5 @@
+from typing import TypeAlias
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,6 +24,8 @@ from ..fakes import START_NS, sample
 
 NOW_MS = START_NS // 1_000_000
 GOOD = SeriesKey("shop", "/cart/{id}", "GET", 200)
+Key: TypeAlias = tuple[str, str, str, int]
+NONE: dict[Key, int] = {}
 NAMES = st.sampled_from(["a", "b", "c"])
 SAMPLES = st.lists(
     st.builds(
@@ -37,17 +41,17 @@ def rows(*of: tuple[int, int]) -> KeyedSamples:
     """Rows of latency in ns and end in ms."""
     latencies, ends = zip(*of, strict=True)
     series = np.zeros(len(of), np.int64)
-    return KeyedSamples([GOOD], series, np.array(latencies, np.int64), np.array(ends, np.int64))
+    return KeyedSamples([], series, np.array(latencies, np.int64), np.array(ends, np.int64))
 
 
 def named(found: KeyedSamples, oldest_ms: int = 0) -> list[str]:
     return [violation.pointer for violation in found.violations(NOW_MS, oldest_ms)]
 
 
-def in_full(samples: KeyedSamples) -> list[tuple[SeriesKey, int, int]]:
+def in_full(samples: KeyedSamples, known: list[SeriesKey]) -> list[tuple[SeriesKey, int, int]]:
     return [
-        (samples.keys[place], latency_ns, ended_at_ms)
-        for place, latency_ns, ended_at_ms in zip(
+        (known[number] if number >= 0 else samples.new[-1 - number], latency_ns, ended_at_ms)
+        for number, latency_ns, ended_at_ms in zip(
             samples.series.tolist(),
             samples.latency_ns.tolist(),
             samples.ended_at_ms.tolist(),
@@ -56,12 +60,19 @@ def in_full(samples: KeyedSamples) -> list[tuple[SeriesKey, int, int]]:
     ]
 
 
-@given(SAMPLES)
-def test_samples_and_their_batch_are_the_same_keyed_samples(samples: list[RequestSample]) -> None:
+@given(SAMPLES, st.data())
+def test_samples_and_their_batch_are_the_same_keyed_samples(
+    samples: list[RequestSample], data: st.DataObject
+) -> None:
     expected = [(each.series, each.latency_ns, each.ended_at // 1_000_000) for each in samples]
-    for made in (KeyedSamples.of(samples), KeyedSamples.of_batch(SampleBatch.of(samples))):
-        assert in_full(made) == expected
-        assert sorted(set(made.keys)) == sorted(made.keys)
+    keys = sorted({each.series for each in samples})
+    known = data.draw(st.lists(st.sampled_from(keys), unique=True)) if keys else []
+    numbers: dict[Key, int] = {key: number for number, key in enumerate(known)}
+    find = numbers.get
+    batch = SampleBatch.of(samples)
+    for made in (KeyedSamples.of(samples, find), KeyedSamples.of_batch(batch, find)):
+        assert in_full(made, known) == expected
+        assert sorted([*made.new, *known]) == keys
         assert len(made) == len(samples)
 
 
@@ -141,13 +152,16 @@ def test_a_key_beyond_the_limits(field: str, value: str | int, detail: str) -> N
     assert (found.pointer, found.detail) == (field, detail)
 
 
-def test_rows_with_a_bad_key_are_named_where_that_is_to_be_looked_at() -> None:
+def test_rows_with_a_bad_key_are_named_where_it_is_new() -> None:
     bad = sample("", method="no method", ended_at=START_NS)
-    samples = KeyedSamples.of([sample(), bad, sample(), bad, sample(ms=-1)])
-    assert named(samples) == ["/1/route", "/1/method", "/3/route", "/3/method", "/4/latency_ms"]
-    assert [v.pointer for v in samples.violations(NOW_MS, unchecked=[0])] == ["/4/latency_ms"]
-    many = KeyedSamples.of([sample(), *(sample(f"/{n}", status=99) for n in range(1_000))])
-    assert named(many) == [f"/{row}/status_code" for row in range(1, 11)]
+    known: dict[Key, int] = {bad.series: 7}
+    samples = [sample(), bad, sample(), bad, sample(ms=-1)]
+    assert named(KeyedSamples.of(samples, NONE.get)) == [
+        *("/1/route", "/1/method", "/3/route", "/3/method", "/4/latency_ms")
+    ]
+    assert named(KeyedSamples.of(samples, known.get)) == ["/4/latency_ms"]
+    many = [sample(), *(sample(f"/{n}", status=99) for n in range(1_000))]
+    assert named(KeyedSamples.of(many, NONE.get)) == [f"/{row}/status_code" for row in range(1, 11)]
 
 
 def test_methods_count_in_upper_case_and_those_that_are_none_of_https_as_other() -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
 
 import msgspec
 from litestar import HttpMethod, Request, Response, post, route
@@ -18,6 +17,7 @@ from .body import read_body, require_json
 from .event_bodies import EventBody, EventDraft, decode_draft
 from .headers import by_name, idempotency_key
 from .middleware import Receive, Scope, Send
+from .paging import link_to_next
 from .parameters import known_parameters, refuse_parameters
 
 MAX_BODY_BYTES = 256 * 1024
@@ -127,7 +127,7 @@ def event_routes(
             level=level, type=type, service=service, q=q, since=since, until=until
         )
         page = await queries.search(wanted, limit, before)
-        headers = {} if page.before is None else {"Link": _next_page(request, page.before)}
+        headers = link_to_next(request, page.before)
         return Response([EventBody.of(e) for e in page.events], headers=headers)
 
     @route("/events/summary", http_method=READ, guards=reading, tags=["events"])
@@ -153,12 +153,3 @@ def event_routes(
         return EventBody.of(await queries.get(id))
 
     return [say_what_is_allowed, record_event, list_events, summarise_events, get_event]
-
-
-def _next_page(request: Request[Any, Any, Any], before: int) -> str:
-    query = {**request.query_params.dict(), "before": before}
-    path = request.scope["path"]
-    root_path = request.scope.get("root_path", "")
-    if not path.startswith(f"{root_path}/"):
-        path = root_path + path
-    return f'<{quote(path)}?{urlencode(query, doseq=True)}>; rel="next"'

@@ -16,9 +16,11 @@ from ...domain.keyed_samples import (
     MAX_STATUS_CODE,
     MAX_VIOLATIONS,
     MIN_STATUS_CODE,
+    Find,
     KeyedSamples,
+    numbered,
 )
-from ...domain.sample import MAX_LATENCY_NS, Ints, SeriesKey
+from ...domain.sample import MAX_LATENCY_NS, Ints
 from ...domain.validation import InvalidInput, Violation
 from .json_bodies import decoded
 from .problems import BodyTooLarge
@@ -28,6 +30,7 @@ MAX_ROWS = 100_000
 _MAX_VALUES = 8 * MAX_ROWS
 _MAX_LATENCY_MS = MAX_LATENCY_NS // NS_PER_MS
 _SAMPLE = "a sample"
+_END_OF_LINE = ord("\n")
 
 
 class SampleDraft(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -99,7 +102,7 @@ _decode_parts = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 def _decoded_lines(body: bytes) -> list[SampleDraft]:
     drafts = _decode_lines(body)
-    if len(drafts) > body.count(b"\n") + 1:
+    if len(drafts) > np.count_nonzero(np.frombuffer(body, np.uint8) == _END_OF_LINE) + 1:
         raise Malformed("two samples on one line")
     return drafts
 
@@ -127,7 +130,7 @@ def json_form(body: bytes) -> Form:
     return _LIST if body.lstrip(b" \t\r\n")[:1] == b"[" else _ONE
 
 
-def read_samples(form: Form, body: bytes, now_ms: int) -> KeyedSamples:
+def read_samples(form: Form, body: bytes, now_ms: int, find: Find) -> KeyedSamples:
     """The samples in a body; `now_ms` is the end of those that do not say when they ended.
 
     Raises `Malformed`, and `BodyTooLarge` for more than `MAX_ROWS`.
@@ -139,22 +142,15 @@ def read_samples(form: Form, body: bytes, now_ms: int) -> KeyedSamples:
     if len(drafts) > MAX_ROWS:
         raise BodyTooLarge(f"The body must hold at most {MAX_ROWS} samples.")
     try:
-        return _keyed(drafts, now_ms)
+        return _keyed(drafts, now_ms, find)
     except InvalidInput as error:
         raise Malformed(str(error)) from error
 
 
-def _keyed(drafts: Sequence[SampleDraft], now_ms: int) -> KeyedSamples:
-    index: dict[tuple[str, str, str, int], int] = {}
-    series = [
-        index.setdefault((d.service, d.route, d.method, d.status_code), len(index)) for d in drafts
-    ]
-    return KeyedSamples(
-        list(map(SeriesKey._make, index)),
-        np.array(series, np.int64),
-        _latencies(drafts),
-        _ends(drafts, now_ms),
-    )
+def _keyed(drafts: Sequence[SampleDraft], now_ms: int, find: Find) -> KeyedSamples:
+    keys = [(d.service, d.route, d.method, d.status_code) for d in drafts]
+    new, series = numbered(keys, find)
+    return KeyedSamples(new, series, _latencies(drafts), _ends(drafts, now_ms))
 
 
 def _latencies(drafts: Sequence[SampleDraft]) -> Ints:
@@ -177,7 +173,11 @@ def _ends(drafts: Sequence[SampleDraft], now_ms: int) -> Ints:
 
 
 def first_faults(
-    form: Form, body: bytes, now_ms: int, check: Callable[[KeyedSamples], Sequence[Violation]]
+    form: Form,
+    body: bytes,
+    now_ms: int,
+    find: Find,
+    check: Callable[[KeyedSamples], Sequence[Violation]],
 ) -> InvalidInput:
     """What is wrong with the first bad rows of a body, each looked at by itself.
 
@@ -195,7 +195,7 @@ def first_faults(
                 break
     except InvalidInput as error:
         return error
-    for violation in check(_keyed([draft for *_, draft in good], now_ms)):
+    for violation in check(_keyed([draft for *_, draft in good], now_ms, find)):
         at, _, field = violation.pointer[1:].partition("/")
         number, row, _ = good[int(at)]
         faults.append((number, row.named(Violation(f"/{field}", violation.detail))))

@@ -69,13 +69,15 @@ class RecordSamples:
 
     async def _record(self, form: Form, body: bytes, name: str | None) -> int:
         key = None if name is None else IdempotencyKey(name, hashlib.sha256(body).digest())
-        now_ms = self._recorder.now_ms()
+        recorder = self._recorder
+        now_ms, find = recorder.now_ms(), recorder.find
         try:
-            samples = await self._work_on(body, lambda: read_samples(form, body, now_ms))
-            return await self._recorder.record(samples, key)
+            samples = await self._work_on(body, lambda: read_samples(form, body, now_ms, find))
+            return await recorder.record(samples, key)
         except (Malformed, InvalidInput) as error:
-            check = self._recorder.violations
-            faults = await self._work_on(body, lambda: first_faults(form, body, now_ms, check))
+            faults = await self._work_on(
+                body, lambda: first_faults(form, body, now_ms, find, recorder.violations)
+            )
             raise (faults if faults.violations else InvalidInput.of("", str(error))) from error
 
     async def _work_on(self, body: bytes, work: Callable[[], T]) -> T:
@@ -98,11 +100,11 @@ class _LinesToo(Operation):
                 content[NDJSON.decode()] = OpenAPIMediaType(schema=schema.one_of[0])
 
 
-def sample_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
-    """The route `/samples`."""
+def sample_routes(record: RecordSamples) -> Sequence[HTTPRouteHandler]:
+    """The route `/samples`, which `record` answers."""
 
     def answer_raw(app: Any) -> Any:  # noqa: ARG001 - Litestar passes it by this name
-        return RecordSamples(board, tokens)
+        return record
 
     @post(
         "/samples",

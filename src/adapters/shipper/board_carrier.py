@@ -12,7 +12,7 @@ from ...application.board import Opsboard
 from ...application.errors import IdempotencyClash, OpsboardError
 from ...domain.entry import IdempotencyKey
 from ...domain.instant import NS_PER_MS
-from ...domain.keyed_samples import KeyedSamples
+from ...domain.keyed_samples import Find, KeyedSamples, numbered
 from ...domain.series_key import MAX_LATENCY_NS
 from ...domain.validation import InvalidInput
 from .carrier import Delivered, Later, Outcome, Parcel, Refused, Samples
@@ -50,7 +50,7 @@ class BoardCarrier:
     async def _record(self, board: Opsboard, parcel: Parcel) -> None:
         if isinstance(parcel, Samples):
             key = IdempotencyKey(parcel.key, parcel.key.encode())
-            await board.samples.record(_keyed(parcel), key)
+            await board.samples.record(_keyed(parcel, board.samples.find), key)
         else:
             await board.record_event(**parcel.fields, key=parcel.key)
 
@@ -94,12 +94,10 @@ class _Running:
         self._thread.join(max(0.0, timeout))
 
 
-def _keyed(parcel: Samples) -> KeyedSamples:
+def _keyed(parcel: Samples, find: Find) -> KeyedSamples:
     number, latency_ns, ended_at = np.frombuffer(parcel.packed, np.int64).reshape(-1, 3).T
     used, place = np.unique(number, return_inverse=True)
+    new, series = numbered([parcel.keys[each] for each in used.tolist()], find)
     return KeyedSamples(
-        [parcel.keys[each] for each in used.tolist()],
-        place,
-        np.clip(latency_ns, 0, MAX_LATENCY_NS),
-        ended_at // NS_PER_MS,
+        new, series[place], np.clip(latency_ns, 0, MAX_LATENCY_NS), ended_at // NS_PER_MS
     )
