@@ -1,8 +1,8 @@
-"""`python -m benchmarks [middleware|events|ingest|footprint|engine] [--quick]`."""
+"""`python -m benchmarks [middleware|events|ingest|footprint|engine|exposition] [--quick]`."""
 
 import click
 
-from . import engine, events, footprint, ingest, middleware
+from . import engine, events, exposition, footprint, ingest, middleware
 
 BENCHMARKS = {
     "middleware": middleware.run,
@@ -10,6 +10,7 @@ BENCHMARKS = {
     "ingest": ingest.run,
     "footprint": footprint.run,
     "engine": engine.run,
+    "exposition": exposition.run,
 }
 
 

@@ -30,7 +30,9 @@ from .query_catalogue import CatalogueQueries
 from .query_deploys import DeployQueries
 from .query_events import EventQueries
 from .query_metrics import MetricsQueries
+from .query_overview import OverviewQueries
 from .query_series import SeriesQueries
+from .query_slowest import SlowestQueries
 from .record import EventRecorder, SampleRecorder
 from .record_histograms import HistogramRecorder
 from .record_logs import LogRecorder
@@ -97,6 +99,10 @@ class Opsboard:
         self.series_queries = SeriesQueries(
             self.metrics_queries, store.journal, store.rollups, clock
         )
+        self.overview_queries = OverviewQueries(
+            self.metrics_queries, self.series_queries, clock, self.errors
+        )
+        self.slowest_queries = SlowestQueries(self.metrics_queries, store.journal, clock)
         self.catalogue = CatalogueQueries(self.metrics_queries, self.versions)
         self.deploys = DeployQueries(self.event_queries, self.metrics_queries, clock)
         self.health = HealthChecks(

@@ -19,6 +19,7 @@ from .metrics_routes import metrics_routes
 from .middleware import ASGIApp, LatencyMiddleware
 from .openapi import openapi_config
 from .otlp.routes import otlp_routes
+from .overview_routes import overview_routes
 from .page_routes import page_routes
 from .problems import problem_response
 from .sample_routes import RecordSamples, sample_routes
@@ -26,6 +27,7 @@ from .security_headers import SecurityHeaders
 from .series_routes import series_routes
 from .session import Sessions
 from .session_routes import session_routes
+from .slowest_routes import slowest_routes
 from .stream_routes import stream_routes
 
 SERVICE = "opsboard"
@@ -72,7 +74,9 @@ def create_app(
             *sample_routes(record_samples),
             *otlp_routes(board, tokens),
             *stream_routes(broadcast, tokens),
+            *overview_routes(board, tokens),
             *deploy_routes(board, tokens),
+            *slowest_routes(board, tokens),
             *session_routes(tokens, sessions),
         ],
         lifespan=[lifespan],
