@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -181,13 +181,12 @@ class Opsboard:
         """Take one sample: its series' number, latency and end in ns; never fails, never waits."""
         return self.samples.observe
 
-    def say(
-        self, message: str, *, level: str, type: str, service: str, meta: dict[str, Any]
-    ) -> None:
-        """Record an event without waiting for it; in this, a board is an `EventSink`."""
-        self._background_events.put(
-            {"message": message, "level": level, "type": type, "service": service, "meta": meta}
-        )
+    def say_later(self, make: Callable[[], Mapping[str, Any]]) -> None:
+        """Record an event without waiting for it; in this, a board is an `EventSink`.
+
+        `make` gives what `record_event` takes, and is called on the board's loop.
+        """
+        self._background_events.put(make)
 
     def caught(self, error: Exception, *, service: str, route: str, method: str) -> None:
         """Record an exception that no handler took, as an event, without waiting for it.
