@@ -1,8 +1,8 @@
-"""`python -m benchmarks [middleware|events|ingest|live|footprint|engine] [--quick]`."""
+"""`python -m benchmarks [middleware|events|ingest|live|footprint|engine|exposition] [--quick]`."""
 
 import click
 
-from . import engine, events, footprint, ingest, live, middleware
+from . import engine, events, exposition, footprint, ingest, live, middleware
 
 BENCHMARKS = {
     "middleware": middleware.run,
@@ -11,6 +11,7 @@ BENCHMARKS = {
     "live": live.run,
     "footprint": footprint.run,
     "engine": engine.run,
+    "exposition": exposition.run,
 }
 
 

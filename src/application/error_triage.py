@@ -105,7 +105,7 @@ class ErrorTriage:
     async def _change(
         self, fingerprint: str, type: str, said: str, by: str, note: str
     ) -> ErrorGroup:
-        _refuse_long(by=(by, MAX_BY_LENGTH), note=(note, MAX_NOTE_LENGTH))
+        _refuse_unfit(by=(by, MAX_BY_LENGTH), note=(note, MAX_NOTE_LENGTH))
         async with self._changing:
             group = await self.get(fingerprint)
             if group.fingerprint == OTHER:
@@ -160,11 +160,13 @@ def _states(text: str | None) -> frozenset[State] | None:
         raise InvalidInput.of("state", f"must be one of {known}, or several of them") from error
 
 
-def _refuse_long(**given: tuple[str, int]) -> None:
-    violations = [
-        Violation(f"/{name}", f"must be at most {limit} characters, not {len(text)}")
-        for name, (text, limit) in given.items()
-        if len(text) > limit
-    ]
+def _refuse_unfit(**given: tuple[str, int]) -> None:
+    violations: list[Violation] = []
+    for name, (text, limit) in given.items():
+        if len(text) > limit:
+            detail = f"must be at most {limit} characters, not {len(text)}"
+            violations.append(Violation(f"/{name}", detail))
+        elif "\0" in text:
+            violations.append(Violation(f"/{name}", "must not hold the character U+0000"))
     if violations:
         raise InvalidInput(violations)

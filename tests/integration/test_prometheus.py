@@ -29,7 +29,7 @@ HOSTILE = [
     "a\nb",
     "ends in \\",
     '",le="1"} 5\n# HELP x y',
-    "nul \0, \x01 and \r",
+    "\x01 and \r",
     "\u202e\U0001f600",
 ]
 SECONDS = 60.0

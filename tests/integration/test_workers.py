@@ -180,4 +180,7 @@ async def test_a_server_that_was_killed_for_a_while_counts_every_request_once(
         workers.send_signal(signal.SIGTERM)
         workers.wait(timeout=60)
         assert counted(server) == load.seen
-        assert server.client.get("/events?service=shop").json() == []
+        told = server.client.get("/events?service=shop&type=OPS&limit=500").json()
+        assert [event for event in told if event["meta"]["dropped_samples"]] == []
+        raised = server.client.get("/events?service=shop&type=EXCEPTION").json()
+        assert {event["meta"]["http.route"] for event in raised} == {"/fails"}
