@@ -6,6 +6,7 @@ number of series.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Self, TypeAlias
 
 import msgspec
@@ -18,9 +19,11 @@ from .interning import distinct
 from .sample import Ints
 
 BUCKET_BITS = 16
-MERGE_AT_CELLS = 1 << 20
+MERGE_AT_CELLS = MAX_CELLS_AT_ONCE = 1 << 19
 _BUCKET_OFFSET = 1 << (BUCKET_BITS - 1)
 _BUCKET_MASK = (1 << BUCKET_BITS) - 1
+MAX_SERIES = 1 << 46
+"""No id is as high: a cell has 62 bits."""
 _EXACT = 1 << 53
 _MAX_DENSE = 1 << 23
 Index: TypeAlias = slice | npt.NDArray[np.bool_]
@@ -82,11 +85,31 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
 
         With `group`, indexed by series id, its members stand in the place of the series.
         """
+        if group is not None:
+            some = [part for part in parts if len(part.series)]
+            return cls._merged(some, group) if some else cls.none()
+        return cls._joined(cls._whole(piece) for piece in _pieces(parts, _bounds(parts)))
+
+    @classmethod
+    def _whole(cls, parts: Sequence["Rollups"]) -> "Rollups":
         some = [part for part in parts if len(part.series)]
-        if not some:
-            return cls.none()
-        if len(some) == 1 and group is None:
-            return some[0]
+        if len(some) > 1:
+            return cls._merged(some, None)
+        return some[0] if some else cls.none()
+
+    @classmethod
+    def _joined(cls, parts: Iterable["Rollups"]) -> "Rollups":
+        """Of parts each of which has higher series than those before it."""
+        first, *others = parts
+        if not others:
+            return first
+        columns = list(map(list, zip(*(part.columns for part in (first, *others)), strict=True)))
+        del first, others
+        # One column after the other, so that no more than one is held twice.
+        return cls(*[np.concatenate(columns.pop(0)) for _ in range(len(columns))])
+
+    @classmethod
+    def _merged(cls, some: Sequence["Rollups"], group: Ints | None) -> "Rollups":
         ids = np.concatenate([part.series for part in some])
         series, place = distinct(ids if group is None else group[ids])
         return cls(
@@ -100,16 +123,19 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
 
     @classmethod
     def merged_in_turn(cls, parts: Iterable["Rollups"]) -> "Rollups":
-        """The same, of parts that are made as they are taken: few are held at once."""
-        some: list[Rollups] = []
-        cells = 0
-        for part in parts:
-            some.append(part)
-            cells += len(part.cell)
-            if cells >= MERGE_AT_CELLS:
-                some = [cls.merged(some)]
-                cells = 0
-        return cls.merged(some)
+        """The same, of parts that are made as they are taken: few are held at once.
+
+        What is merged by then lies in pieces, so that only one of them is there twice at a time.
+        """
+        batches = _batches(parts)
+        first = next(batches)
+        bounds = _bounds(first)
+        totals = [cls._whole(piece) for piece in _pieces(first, bounds)]
+        del first
+        for batch in batches:
+            for at, piece in enumerate(_pieces(batch, bounds)):
+                totals[at] = cls._whole([totals[at], *piece])
+        return cls._joined(totals.pop(0) for _ in range(len(totals)))
 
     @property
     def columns(self) -> tuple[Ints, ...]:
@@ -134,6 +160,12 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
             self.cell[cells],
             self.cell_count[cells],
         )
+
+    def between(self, first: int, end: int) -> "Rollups":
+        """Of the series from `first` on and below `end`, without a copy."""
+        bounds = np.array([first, end])
+        rows = slice(*np.searchsorted(self.series, bounds))
+        return self._taken(rows, slice(*np.searchsorted(self.cell, bounds << BUCKET_BITS)))
 
     def parted(self, parts: int, width: int) -> Iterator["Rollups"]:
         """As many rollups, the first of the series below `width`, each renumbered from zero."""
@@ -212,10 +244,39 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
 
     def of_series(self, series: int) -> "Rollups":
         """Of this series alone."""
-        row = slice(*np.searchsorted(self.series, [series, series + 1]))
-        bounds = np.array([series, series + 1]) << BUCKET_BITS
-        cells = slice(*np.searchsorted(self.cell, bounds))
-        return self._taken(row, cells)
+        return self.between(series, series + 1)
+
+
+def _batches(parts: Iterable[Rollups]) -> Iterator[list[Rollups]]:
+    """The parts, in groups that are worth being merged together; at least one group."""
+    batch: list[Rollups] = []
+    cells = 0
+    for part in parts:
+        batch.append(part)
+        cells += len(part.cell)
+        if cells >= MERGE_AT_CELLS:
+            yield batch
+            batch, cells = [], 0
+    yield batch
+
+
+def _bounds(parts: Sequence[Rollups]) -> list[int]:
+    """Series at which to cut the parts, so that little is needed to merge a piece of all."""
+    pieces = -(-sum(len(part.cell) for part in parts) // MAX_CELLS_AT_ONCE)
+    cuts: list[int] = []
+    if pieces > 1:
+        largest = max((part.cell for part in parts), key=len)
+        cuts = (largest[np.arange(1, pieces) * len(largest) // pieces] >> BUCKET_BITS).tolist()
+    return sorted({0, *cuts, MAX_SERIES})
+
+
+def _pieces(parts: Sequence[Rollups], bounds: Sequence[int]) -> Iterator[Sequence[Rollups]]:
+    """The parts, cut at these series."""
+    if len(bounds) == 2:  # noqa: PLR2004 - the ends
+        yield parts
+        return
+    for first, end in pairwise(bounds):
+        yield [part.between(first, end) for part in parts]
 
 
 def _sums(places: Ints, values: Ints, length: int) -> Ints:
@@ -272,7 +333,7 @@ def _merged_cells(
     low, high = _no_bounds(len(series))
     lengths = []
     for part, place in zip(parts, places, strict=True):
-        bound = np.searchsorted(part.cell, np.append(part.series, 1 << 46) << BUCKET_BITS)
+        bound = np.searchsorted(part.cell, np.append(part.series, MAX_SERIES) << BUCKET_BITS)
         length = np.diff(bound)
         some = np.flatnonzero(length)
         np.minimum.at(low, place[some], part.cell[bound[some]] & _BUCKET_MASK)
