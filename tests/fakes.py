@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from opsboard.application.ports import Appended, Journal
 from opsboard.application.sink import SampleSink
 from opsboard.domain.entry import Entry, Head, IdempotencyKey, Recorded, Stream
+from opsboard.domain.histogram import ExponentialHistogram
+from opsboard.domain.histogram_batch import RequestHistogram
 from opsboard.domain.sample import RequestSample, SeriesKey
 
 START_NS = 1_769_850_000_000_000_000
@@ -107,6 +109,24 @@ def sample(
     ended_at: int = START_NS,
 ) -> RequestSample:
     return RequestSample(SeriesKey(service, route, method, status), int(ms * 1e6), ended_at)
+
+
+def measured(
+    key: SeriesKey, latencies_ns: Sequence[int], ended_at: int = START_NS, lasted: int = SECOND_NS
+) -> RequestHistogram:
+    """What a client at scale 5 measures of requests that ended in a span of time."""
+    histogram = ExponentialHistogram()
+    histogram.add_all(latencies_ns)
+    return RequestHistogram(
+        series=key,
+        started_at_ms=(ended_at - lasted) // 10**6,
+        ended_at_ms=ended_at // 10**6,
+        count=histogram.count,
+        zero_count=histogram.zero_count,
+        sum_ns=histogram.sum_ns,
+        max_ns=histogram.max_ns,
+        buckets=histogram.buckets,
+    )
 
 
 def observe(sink: SampleSink, *samples: RequestSample) -> None:

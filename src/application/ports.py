@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from ..domain.cumulative import CumulativePoint
 from ..domain.entry import Entry, Head, IdempotencyKey, Recorded, Stream
 from ..domain.event import EventFilter, RecordedEvent
 from ..domain.rollup import Rollups
@@ -171,7 +172,7 @@ class RollupState(msgspec.Struct, frozen=True):
     `total` is of all samples ever folded, `expired` of those whose rollups retention removed.
     It is None where it has to be summed up anew. Entries up to `settled_upto` count in the rollups
     and are needed no more. `unclosed` are the hours and days that have finer rollups, and none of
-    their own yet.
+    their own yet. `streams` is what others' counters stood at last.
     """
 
     checkpoint: int = 0
@@ -179,6 +180,7 @@ class RollupState(msgspec.Struct, frozen=True):
     total: Rollups | None = None
     expired: Rollups = Rollups.none()
     series: Sequence[SeriesSeen] = ()
+    streams: Sequence[CumulativePoint] = ()
     unclosed: Sequence[tuple[Tier, int]] = ()
 
 
@@ -188,6 +190,7 @@ class RollupChange(msgspec.Struct, frozen=True):
     `rollups` are stored in the place of those that had the same tier and start; `settled` are kept
     as by `RollupStore.settle`, where entries up to `settled_upto` are settled. `minutes` says in
     which minutes (their starts in ms) each of the new entries has samples: (minute, number).
+    `streams` is None where they are as they were saved last.
     """
 
     checkpoint: int
@@ -197,6 +200,7 @@ class RollupChange(msgspec.Struct, frozen=True):
     settled: Sequence[StoredRollup] = ()
     settled_upto: int = 0
     minutes: Sequence[tuple[int, int]] = ()
+    streams: Sequence[CumulativePoint] | None = None
 
 
 class Coverage(msgspec.Struct, frozen=True):
@@ -281,11 +285,48 @@ class RollupStore(Protocol):
         ...
 
     async def clear(self) -> None:
-        """Forget all that unsettled entries bring back, so that folding starts from these."""
+        """Forget all that unsettled entries bring back, so that folding starts from these.
+
+        `streams` stay, unless they are damaged: folding entries again does not change them.
+        """
         ...
 
     async def size(self) -> Mapping[str, tuple[int, int]]:
         """For each tier by name: how many rollups there are, and how many bytes they take."""
+        ...
+
+
+class StoreVitals(msgspec.Struct, frozen=True):
+    """What a store takes in bytes, how many writes wait for it, and how long commits took.
+
+    `commits` are those since the store was opened, as series 0; of none where nothing is committed.
+    """
+
+    size_bytes: int
+    writes_waiting: int = 0
+    commits: Rollups = Rollups.none()
+
+
+class SavedFold(msgspec.Struct, frozen=True):
+    """A fold of the entries up to `checkpoint`; `state` is None where what was kept is damaged."""
+
+    checkpoint: int = 0
+    state: bytes | None = b""
+
+
+class FoldStore(Protocol):
+    """Folds that are kept whole, each under its name. Every method raises `StoreUnavailable`."""
+
+    async def load(self, name: str) -> SavedFold:
+        """What was last saved under a name."""
+        ...
+
+    async def save(self, name: str, fold: SavedFold, expected: int) -> bool:
+        """Save a fold and its checkpoint as one, if the checkpoint there still is `expected`."""
+        ...
+
+    async def clear(self, name: str) -> None:
+        """Forget what was saved under a name."""
         ...
 
 
@@ -305,6 +346,11 @@ class Store(Protocol):
     @property
     def rollups(self) -> RollupStore:
         """The read model of samples."""
+        ...
+
+    @property
+    def folds(self) -> FoldStore:
+        """The folds that are kept whole."""
         ...
 
     def opened(self) -> AbstractAsyncContextManager["Store"]:
@@ -332,4 +378,8 @@ class Store(Protocol):
 
     async def check_writable(self) -> None:
         """Commit something that changes nothing. Raises `StoreUnavailable`."""
+        ...
+
+    async def vitals(self) -> StoreVitals:
+        """How it is; cheap, also while it is busy. Raises `StoreUnavailable`."""
         ...

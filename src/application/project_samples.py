@@ -5,11 +5,13 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from ..domain.cumulative import FORGOTTEN_NS, CumulativeStreams
 from ..domain.entry import Recorded, Stream, UnreadableEntry
+from ..domain.histogram_batch import HistogramBatch
 from ..domain.instant import NS_PER_MS
 from ..domain.pending import Pending, PendingMinutes
 from ..domain.rollup import Rollups
-from ..domain.sample import SampleBatch
+from ..domain.sample import SeriesRows
 from ..domain.series import SeriesTable
 from ..domain.tier import EVER, Tier
 from .ports import Clock, Journal, RollupChange, RollupStore, StoredRollup
@@ -44,6 +46,7 @@ class SampleProjection:
         self._saved_at = clock.monotonic()
         self._live: Rollups | None = None
         self.series = SeriesTable()
+        self.streams = CumulativeStreams()
         self.pending = PendingMinutes(self.series)
         self.checkpoint = 0
         self.saved_upto = 0
@@ -65,6 +68,7 @@ class SampleProjection:
         """Take up what is saved; `standing` is held. What came after it is to be folded anew."""
         state = await self._rollups.load()
         self.series = SeriesTable(state.series)
+        self.streams = CumulativeStreams(state.streams)
         self.pending = PendingMinutes(self.series)
         self.checkpoint = self.saved_upto = state.checkpoint
         self.settled_upto = state.settled_upto
@@ -127,7 +131,11 @@ class SampleProjection:
             return
         if self.checkpoint == 0 and page[0].number > 1:
             self.checkpoint = page[0].number - 1
-        self.pending.evolve(list(readable(self._journal, page, SampleBatch, self.leave_out)))
+        found = list(readable(self._journal, page, SeriesRows, self.leave_out))
+        self.pending.evolve(found)
+        for _, batch in found:
+            if isinstance(batch, HistogramBatch):
+                self.streams.evolve(batch.points)
         self.checkpoint = page[-1].number
         self._live = None
         await asyncio.sleep(0)
@@ -154,6 +162,7 @@ class SampleProjection:
             change, unclosed = await self._change()
             if await self._rollups.save(change, expected=self.saved_upto):
                 self._total, self._unclosed = change.total, unclosed
+                self.streams.changed = False
                 self.pending = PendingMinutes(self.series)
                 self.saved_upto = change.checkpoint
             else:
@@ -163,6 +172,7 @@ class SampleProjection:
 
     async def _change(self) -> tuple[RollupChange, set[tuple[Tier, int]]]:
         """What a save writes, and which spans are still unclosed after it."""
+        self.streams.forget(self._clock.now() - FORGOTTEN_NS)
         minutes = self.pending.minutes
         added = [of_pending(start, pending) for start, pending in minutes.items()]
         settled = await self._newly_settled(minutes)
@@ -187,6 +197,7 @@ class SampleProjection:
             settled=settled,
             settled_upto=self.settled_upto,
             minutes=self.pending.entries,
+            streams=self.streams.points() if self.streams.changed else None,
         )
         return change, unclosed
 

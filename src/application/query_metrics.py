@@ -1,20 +1,21 @@
 """Questions about request samples: answered from rollups, what is pending, and the samples."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 
 from ..domain.entry import Recorded, Stream
+from ..domain.histogram_batch import HistogramBatch
 from ..domain.instant import NS_PER_MS, format_instant, parse_duration, parse_instant, window
 from ..domain.metrics import EVERYTHING, MetricsSnapshot, Selection, snapshot
-from ..domain.pending import by_span
+from ..domain.pending import Span, by_span
 from ..domain.rollup import Rollups
-from ..domain.sample import Ints, SampleBatch
+from ..domain.sample import Ints, SampleBatch, SeriesRows
 from ..domain.series import SeriesTable
 from ..domain.tier import EVER, Tier, Window
 from ..domain.validation import InvalidInput
@@ -24,6 +25,8 @@ from .project_samples import FOLD_AT_ONCE, SampleProjection
 from .readable import read_numbers, readable
 from .record import SampleRecorder
 from .repeated_merge import RepeatedMerge
+
+T = TypeVar("T")
 
 TRIES = 10
 FLUSH_WAIT_SECONDS = 1.0
@@ -145,6 +148,43 @@ class MetricsQueries:
                 return chain(unpacked, pending)
         raise StoreUnavailable("the samples asked for are being moved; try again")
 
+    async def from_samples(
+        self, question: MetricsQuestion, take: Callable[[Ints, SampleBatch], T]
+    ) -> list[T]:
+        """What `take` makes of each batch that has samples in the window, and of its series' ids.
+
+        Batches have others, too. Raises what `pieces` does.
+        """
+        for _ in range(TRIES):
+            try:
+                # No rollup is that short: everything is to be cut out of samples.
+                _, _, cuts = await self._look(question, 1)
+                return [each for cut in cuts for each in await self._taken(cut, take)]
+            except _Moved:
+                await self._projection.catch_up()
+        raise StoreUnavailable("the samples asked for are being moved; try again")
+
+    async def _taken(self, cut: "_Cut", take: Callable[[Ints, SampleBatch], T]) -> list[T]:
+        found: list[T] = []
+        read = 0
+        for part in _parts(cut.numbers):
+            entries: list[Recorded] = []
+            async for page in read_numbers(self._journal, Stream.SAMPLES, part):
+                entries += page
+            read += len(entries)
+            batches = readable(self._journal, entries, SampleBatch, self._projection.leave_out)
+            found += await asyncio.to_thread(self._each_taken, batches, take)
+        if read < len(cut.numbers):
+            raise _Moved
+        return found
+
+    def _each_taken(
+        self,
+        batches: Iterator[tuple[int, SampleBatch]],
+        take: Callable[[Ints, SampleBatch], T],
+    ) -> list[T]:
+        return [take(self._projection.series.ids_of(batch), batch) for _, batch in batches]
+
     async def _look(
         self, question: MetricsQuestion, step_ms: int
     ) -> tuple[Iterable[StoredRollup], list[Piece], list["_Cut"]]:
@@ -214,30 +254,21 @@ class MetricsQueries:
         self, window: Window, minutes: Ints, entries: Sequence[Recorded], span_ms: int
     ) -> list[Piece]:
         """The samples that count, folded span by span; on a thread, since it takes its time."""
-        found = readable(self._journal, entries, SampleBatch, self._projection.leave_out)
-        batches = [batch for _, batch in found]
-        return [
-            Piece(start, rollups)
-            for ids, latency_ns, ended_at_ms in self._cut_out(window, minutes, batches)
-            for start, rollups, _, _ in by_span(ids, latency_ns, ended_at_ms, span_ms)
-        ]
-
-    def _cut_out(
-        self, window: Window, minutes: Ints, batches: Sequence[SampleBatch]
-    ) -> Iterator[tuple[Ints, Ints, Ints]]:
-        """Series ids, latencies and ends of the samples that count, together; none if none do."""
+        found = readable(self._journal, entries, SeriesRows, self._projection.leave_out)
+        spans: list[Span] = []
         columns = []
-        for batch in batches:
-            ended_at_ms = batch.ended_at_ms
-            kept = np.isin(ended_at_ms - ended_at_ms % Tier.MINUTE, minutes)
-            kept &= (ended_at_ms >= window.since) & (ended_at_ms < window.until)
+        for _, batch in found:
+            kept = _is_cut_out(batch, window, minutes)
             ids = self._projection.series.ids_of(batch)
-            columns.append((ids[kept], batch.latency_ns[kept], ended_at_ms[kept]))
-        if not columns:
-            return
-        ids, latency_ns, ended_at_ms = map(np.concatenate, zip(*columns, strict=True))
-        if len(ids):
-            yield ids, latency_ns, ended_at_ms
+            if isinstance(batch, HistogramBatch):
+                spans += batch.by_span(ids, kept, span_ms)
+            elif isinstance(batch, SampleBatch):
+                columns.append((ids[kept], batch.latency_ns[kept], batch.ended_at_ms[kept]))
+        if columns:
+            ids, latency_ns, ended_at_ms = map(np.concatenate, zip(*columns, strict=True))
+            if len(ids):
+                spans += by_span(ids, latency_ns, ended_at_ms, span_ms)
+        return [Piece(start, rollups) for start, rollups, _, _ in spans]
 
     def _uptime(self, as_of: int | None) -> int:
         if as_of is None:
@@ -280,6 +311,16 @@ class _Cut(NamedTuple):
 
     minutes: frozenset[int]
     numbers: Sequence[int]
+
+
+def _is_cut_out(
+    rows: SeriesRows, window: Window, minutes: Ints
+) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    """Which rows ended in one of the minutes and in the window."""
+    ended_at_ms = rows.ended_at_ms
+    kept = np.isin(ended_at_ms - ended_at_ms % Tier.MINUTE, minutes)
+    kept &= (ended_at_ms >= window.since) & (ended_at_ms < window.until)
+    return kept
 
 
 def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from ..domain.entry import Entry, Recorded, Stream, UnreadableEntry
+from ..domain.entry import Recorded, Stream, UnreadableEntry
 from .ports import Journal
 
-T = TypeVar("T", bound=Entry)
+T = TypeVar("T")
 
 
 def readable(

@@ -1,7 +1,7 @@
 """The write side for spans: samples of served requests, and the exceptions recorded on them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from ..domain.entry import IdempotencyKey
 from ..domain.exception_event import EventFields, exception_event
 from ..domain.instant import NS_PER_MS, format_instant
+from ..domain.origin import Origin
 from ..domain.recent_ids import as_ids
 from ..domain.sample import Ints, SeriesKey
 from ..domain.span import SpanColumns, SpanSamples, samples_of
@@ -16,6 +17,7 @@ from .intake import KEPT, NOT_KEPT, REJECTED, RESENT, Intake
 from .once import Once
 from .ports import Clock
 from .record import EventRecorder, SampleRecorder
+from .versions import ServiceVersions
 
 SPANS = "spans"
 EXCEPTIONS = "exceptions"
@@ -42,6 +44,7 @@ class Spans(NamedTuple):
     not_kept: int
     faults: Counter[str]
     exceptions: Sequence[SpanException]
+    origins: Collection[Origin]
 
 
 class SpanRecorder:
@@ -51,12 +54,14 @@ class SpanRecorder:
         self,
         samples: SampleRecorder,
         events: EventRecorder,
-        clock: Clock,
+        versions: ServiceVersions,
         intake: Intake,
+        clock: Clock,
     ) -> None:
-        """Record through `samples` and `events`; count in `intake`."""
+        """Record through `samples`, `events` and `versions`; count in `intake`."""
         self._samples = samples
         self._events = events
+        self._versions = versions
         self._clock = clock
         self._intake = intake
         self._once = Once(clock)
@@ -72,6 +77,7 @@ class SpanRecorder:
         faults = spans.faults + found.faults
         await self._record_samples(spans.columns, found, key)
         await self._record_exceptions(spans.exceptions, key)
+        await self._versions.note(spans.origins)
         self._intake.count(SPANS, NOT_KEPT, spans.not_kept)
         self._intake.count(SPANS, REJECTED, faults.total())
         return faults

@@ -1,13 +1,15 @@
 """Proof that every rollup is what its samples, or its finer rollups, fold to."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence, Set
 
+from ..domain.cumulative import CumulativePoint, CumulativeStreams
 from ..domain.entry import Stream
+from ..domain.histogram_batch import HistogramBatch
 from ..domain.instant import format_ms
 from ..domain.pending import PendingMinutes
 from ..domain.rollup import Rollups
-from ..domain.sample import SampleBatch
+from ..domain.sample import SeriesRows
 from ..domain.series import SeriesTable
 from ..domain.tier import EVER, Tier, Window
 from .errors import DamagedReadModel
@@ -26,7 +28,10 @@ async def verify_rollups(store: Store) -> AsyncIterator[str]:
     if state.checkpoint > head.number:
         yield f"rollups: saved up to entry {state.checkpoint}, the journal ends at {head.number}"
     series = SeriesTable(state.series)
-    numbers = await _numbers_by_minute(store, state.settled_upto, state.checkpoint)
+    streams = CumulativeStreams()
+    numbers = await _numbers_by_minute(store, state.settled_upto, state.checkpoint, streams)
+    for wrong in _stream_faults(state.streams, streams):
+        yield wrong
     for minute in sorted(numbers):
         check = _minute_fault(store, series, minute, numbers[minute], state.checkpoint)
         if fault := await _or_damage(check):
@@ -39,6 +44,14 @@ async def verify_rollups(store: Store) -> AsyncIterator[str]:
         yield fault
 
 
+def _stream_faults(stored: Iterable[CumulativePoint], folded: CumulativeStreams) -> Iterator[str]:
+    """Each counter of which a kept entry knows better where it stood."""
+    for point in stored:
+        newest = folded.newest(point.stream)
+        if newest is not None and newest.time_ns >= point.time_ns and newest != point:
+            yield f"the counter {point.stream.hex()}: is not stored as its newest point has it"
+
+
 async def _or_damage(check: Awaitable[str | None]) -> str | None:
     """What a check finds, or which rollup it can not read."""
     try:
@@ -47,13 +60,20 @@ async def _or_damage(check: Awaitable[str | None]) -> str | None:
         return str(error)
 
 
-async def _numbers_by_minute(store: Store, after: int, until: int) -> dict[int, list[int]]:
-    """The entries that have samples in each minute, from the entries themselves."""
+async def _numbers_by_minute(
+    store: Store, after: int, until: int, streams: CumulativeStreams
+) -> dict[int, list[int]]:
+    """The entries that have samples in each minute, from the entries themselves.
+
+    `streams` learns where counters stood.
+    """
     found: dict[int, list[int]] = defaultdict(list)
     async for page in store.journal.read(Stream.SAMPLES, after, until):
-        for number, batch in readable(store.journal, page, SampleBatch):
+        for number, batch in readable(store.journal, page, SeriesRows):
             for minute in {Tier.MINUTE.start_of(end) for end in batch.ended_at_ms.tolist()}:
                 found[minute].append(number)
+            if isinstance(batch, HistogramBatch):
+                streams.evolve(batch.points)
     return found
 
 
@@ -88,7 +108,7 @@ async def _refolded(
 ) -> Rollups:
     fold = PendingMinutes(series)
     async for page in read_numbers(store.journal, Stream.SAMPLES, numbers):
-        fold.evolve(list(readable(store.journal, page, SampleBatch)))
+        fold.evolve(list(readable(store.journal, page, SeriesRows)))
     settled = await store.rollups.settled([minute])
     folded = [fold.minutes[minute].rollups] if minute in fold.minutes else []
     return Rollups.merged([*(each.rollups for each in settled), *folded])

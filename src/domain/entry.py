@@ -8,11 +8,12 @@ from typing import Any, TypeAlias
 import msgspec
 
 from .event import OperationalEvent
+from .histogram_batch import HistogramBatch
 from .sample import SampleBatch
 
 GENESIS = bytes(32)
 
-Entry: TypeAlias = OperationalEvent | SampleBatch
+Entry: TypeAlias = OperationalEvent | SampleBatch | HistogramBatch
 Upcaster: TypeAlias = Callable[[Any], Any]
 Place: TypeAlias = "tuple[Stream, int, int, str, int, str | None, bytes | None]"
 """Stream, number, time, kind, version, key, fingerprint: what the hash covers beside payloads."""

@@ -1,13 +1,19 @@
-"""The fold of the samples that are not rolled up in a store yet, minute by minute."""
+"""The fold of the requests that are not rolled up in a store yet, minute by minute."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import TypeAlias
 
 import numpy as np
 
+from .histogram_batch import HistogramBatch
 from .rollup import Rollups
-from .sample import Ints, SampleBatch
+from .sample import Ints, SampleBatch, SeriesRows
 from .series import SeriesTable, first_and_last
 from .tier import EVER, Tier
+
+Span: TypeAlias = tuple[int, Rollups, int, int]
+"""What ended in a span of time: its start, the fold, the first and the last end, in ms."""
 
 _MERGE_AT = 32
 _MAX_FOLDED = 1 << 20
@@ -41,7 +47,10 @@ class Pending:
 
 
 class PendingMinutes:
-    """A fold over sample batches: a `Pending` for each minute, and which entries made it."""
+    """A fold over batches: a `Pending` for each minute, and which entries made it.
+
+    A histogram counts in the minute in which it ended, as a whole.
+    """
 
     def __init__(self, series: SeriesTable) -> None:
         """Count series by their ids in `series`, which learns the new ones."""
@@ -50,27 +59,39 @@ class PendingMinutes:
         self.entries: list[tuple[int, int]] = []
         """Minute (its start in ms) and number of each entry, once for each minute it touches."""
 
-    def evolve(self, batches: Sequence[tuple[int, SampleBatch]]) -> None:
-        """Count the samples of these entries, each with its number."""
+    def evolve(self, batches: Sequence[tuple[int, SeriesRows]]) -> None:
+        """Count what is in these entries, each with its number."""
         some = [(number, batch) for number, batch in batches if len(batch)]
         if not some:
             return
         for number, batch in some:
             minutes = _starts(batch.ended_at_ms, Tier.MINUTE)
             self.entries.extend((minute, number) for minute in minutes)
-        joined = SampleBatch.joined([batch for _, batch in some])
-        ids = np.concatenate([self.series.ids_of(batch) for batch in joined])
-        latency_ns = np.concatenate([batch.latency_ns for batch in joined])
-        ended_at_ms = np.concatenate([batch.ended_at_ms for batch in joined])
-        self.series.see(ids, ended_at_ms)
-        for minute, rollups, first_ms, last_ms in by_span(ids, latency_ns, ended_at_ms):
-            self.minutes.setdefault(minute, Pending()).add(rollups, first_ms, last_ms)
+        # In runs: series are numbered in the order of the journal, however much is folded at once.
+        for _, run in groupby((batch for _, batch in some), type):
+            for minute, rollups, first_ms, last_ms in self._folded(list(run)):
+                self.minutes.setdefault(minute, Pending()).add(rollups, first_ms, last_ms)
+
+    def _folded(self, run: Sequence[SeriesRows]) -> Iterator[Span]:
+        """Batches of one type, minute by minute."""
+        joined = SampleBatch.joined([batch for batch in run if isinstance(batch, SampleBatch)])
+        if joined:
+            ids = np.concatenate([self.series.ids_of(batch) for batch in joined])
+            latency_ns = np.concatenate([batch.latency_ns for batch in joined])
+            ended_at_ms = np.concatenate([batch.ended_at_ms for batch in joined])
+            self.series.see(ids, ended_at_ms)
+            yield from by_span(ids, latency_ns, ended_at_ms)
+        for batch in run:
+            if isinstance(batch, HistogramBatch):
+                ids = self.series.ids_of(batch)
+                self.series.see_measured(ids, batch.ended_at_ms)
+                yield from batch.by_span(ids, np.ones(len(batch), np.bool_), Tier.MINUTE)
 
 
 def by_span(
     ids: Ints, latency_ns: Ints, ended_at_ms: Ints, span_ms: int = Tier.MINUTE
-) -> Iterator[tuple[int, Rollups, int, int]]:
-    """Samples of one or more, folded span by span: start, fold, first and last end (ms)."""
+) -> Iterator[Span]:
+    """Samples of one or more, folded span by span."""
     spans, place = _spans(ended_at_ms, span_ms)
     width = int(ids.max()) + 1
     if len(spans) * width > _MAX_FOLDED:

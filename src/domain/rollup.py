@@ -22,8 +22,8 @@ BUCKET_BITS = 16
 MERGE_AT_CELLS = MAX_CELLS_AT_ONCE = 1 << 19
 _BUCKET_OFFSET = 1 << (BUCKET_BITS - 1)
 _BUCKET_MASK = (1 << BUCKET_BITS) - 1
-MAX_SERIES = 1 << 46
-"""No id is as high: a cell has 62 bits."""
+PAST_SERIES = 1 << 46
+"""More than any series' id: a cell has 62 bits."""
 _EXACT = 1 << 53
 _MAX_DENSE = 1 << 23
 Index: TypeAlias = slice | npt.NDArray[np.bool_]
@@ -77,6 +77,33 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
             _totals(np.maximum, places, [latency_ns], len(present)),
             cell,
             cell_count,
+        )
+
+    @classmethod
+    def of_histograms(
+        cls,
+        *,
+        series: Ints,
+        count: Ints,
+        zero_count: Ints,
+        sum_ns: Ints,
+        max_ns: Ints,
+        series_of_bucket: Ints,
+        bucket: Ints,
+        bucket_count: Ints,
+    ) -> Self:
+        """Of histograms, one or more for each series, and of their buckets."""
+        present, place = np.unique(series, return_inverse=True)
+        cells = series_of_bucket << BUCKET_BITS | bucket + _BUCKET_OFFSET
+        cell, cell_place = np.unique(cells, return_inverse=True)
+        return cls(
+            present,
+            _totals(np.add, place, [count], len(present)),
+            _totals(np.add, place, [zero_count], len(present)),
+            _totals(np.add, place, [sum_ns], len(present)),
+            _totals(np.maximum, place, [max_ns], len(present)),
+            cell,
+            _totals(np.add, cell_place, [bucket_count], len(cell)),
         )
 
     @classmethod
@@ -222,7 +249,7 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
     def histograms(self) -> Iterable[tuple[int, ExponentialHistogram]]:
         """Each series' id and histogram, by itself."""
         start = np.searchsorted(self.cell, self.series << BUCKET_BITS).tolist()
-        buckets = ((self.cell & _BUCKET_MASK) - _BUCKET_OFFSET).tolist()
+        buckets = self.buckets.tolist()
         counts = self.cell_count.tolist()
         rows = zip(*(column.tolist() for column in self.columns[:5]), start, strict=True)
         for (series, count, zero_count, sum_ns, max_ns, first), end in zip(
@@ -241,6 +268,11 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
             if not self.of_series(series).same_as(other.of_series(series)):
                 return int(series)
         return None
+
+    @property
+    def buckets(self) -> Ints:
+        """The bucket index of each cell."""
+        return (self.cell & _BUCKET_MASK) - _BUCKET_OFFSET
 
     def of_series(self, series: int) -> "Rollups":
         """Of this series alone."""
@@ -267,7 +299,7 @@ def _bounds(parts: Sequence[Rollups]) -> list[int]:
     if pieces > 1:
         largest = max((part.cell for part in parts), key=len)
         cuts = (largest[np.arange(1, pieces) * len(largest) // pieces] >> BUCKET_BITS).tolist()
-    return sorted({0, *cuts, MAX_SERIES})
+    return sorted({0, *cuts, PAST_SERIES})
 
 
 def _pieces(parts: Sequence[Rollups], bounds: Sequence[int]) -> Iterator[Sequence[Rollups]]:
@@ -333,7 +365,7 @@ def _merged_cells(
     low, high = _no_bounds(len(series))
     lengths = []
     for part, place in zip(parts, places, strict=True):
-        bound = np.searchsorted(part.cell, np.append(part.series, MAX_SERIES) << BUCKET_BITS)
+        bound = np.searchsorted(part.cell, np.append(part.series, PAST_SERIES) << BUCKET_BITS)
         length = np.diff(bound)
         some = np.flatnonzero(length)
         np.minimum.at(low, place[some], part.cell[bound[some]] & _BUCKET_MASK)

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from .instant import NS_PER_MS, format_ms
+from .instant import NS_PER_MS
 from .series_key import (
     KNOWN_METHODS,
     MAX_LATENCY_NS,
@@ -18,13 +18,11 @@ from .series_key import (
     Endpoint,
     SeriesKey,
 )
-from .validation import Violation
 
 __all__ = [
     "KNOWN_METHODS",
     "MAX_AHEAD_MS",
     "MAX_LATENCY_NS",
-    "MAX_VIOLATIONS",
     "OTHER_METHOD",
     "OTHER_ROUTE",
     "UNMATCHED_ROUTE",
@@ -36,10 +34,10 @@ __all__ = [
     "SampleRows",
     "SeriesKey",
     "columns_of_rows",
+    "interned",
 ]
 
 MAX_AHEAD_MS = 86_400_000
-MAX_VIOLATIONS = 10
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Label = TypeVar("Label", bound=Hashable)
@@ -53,18 +51,17 @@ class RequestSample(msgspec.Struct, frozen=True, gc=False):
     ended_at: int
 
 
-class SampleBatch:
-    """Samples as columns of one length.
+class SeriesRows:
+    """What has a series and an end, row by row, as columns of one length.
 
     `endpoint`, `method` and `status` index into `endpoints`, `methods` and `status_codes`;
-    `latency_ns` is in ns, `ended_at_ms` in ms since 1970: what is shown is what is kept.
+    `ended_at_ms` is in ms since 1970: what is shown is what is kept.
     """
 
     __slots__ = (
         "ended_at_ms",
         "endpoint",
         "endpoints",
-        "latency_ns",
         "method",
         "methods",
         "status",
@@ -80,7 +77,6 @@ class SampleBatch:
         endpoint: Ints,
         method: Ints,
         status: Ints,
-        latency_ns: Ints,
         ended_at_ms: Ints,
     ) -> None:
         """Take the columns, which are not copied."""
@@ -90,8 +86,52 @@ class SampleBatch:
         self.endpoint = endpoint
         self.method = method
         self.status = status
-        self.latency_ns = latency_ns
         self.ended_at_ms = ended_at_ms
+
+    def key(self, row: int) -> SeriesKey:
+        """The series of one row."""
+        service, route = self.endpoints[self.endpoint[row]]
+        method, status_code = self.methods[self.method[row]], self.status_codes[self.status[row]]
+        return SeriesKey(service, route, method, status_code)
+
+    def series_codes(self) -> Ints:
+        """For each row a number that those of its series have in common within these."""
+        methods, status_codes = len(self.methods), len(self.status_codes)
+        return (self.endpoint * methods + self.method) * status_codes + self.status
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self.ended_at_ms)
+
+
+class SampleBatch(SeriesRows):
+    """Samples as columns of one length; `latency_ns` is in ns."""
+
+    __slots__ = ("latency_ns",)
+
+    def __init__(
+        self,
+        *,
+        endpoints: Sequence[Endpoint],
+        methods: Sequence[str],
+        status_codes: Sequence[int],
+        endpoint: Ints,
+        method: Ints,
+        status: Ints,
+        latency_ns: Ints,
+        ended_at_ms: Ints,
+    ) -> None:
+        """Take the columns, which are not copied."""
+        super().__init__(
+            endpoints=endpoints,
+            methods=methods,
+            status_codes=status_codes,
+            endpoint=endpoint,
+            method=method,
+            status=status,
+            ended_at_ms=ended_at_ms,
+        )
+        self.latency_ns = latency_ns
 
     @classmethod
     def of(cls, samples: Sequence[RequestSample]) -> Self:
@@ -105,9 +145,9 @@ class SampleBatch:
     @classmethod
     def of_series(cls, keys: Sequence[SeriesKey], latency_ns: Ints, ended_at_ms: Ints) -> Self:
         """The batch of samples that belong to these series, one key for each."""
-        endpoints, endpoint = _interned(Endpoint(key.service, key.route) for key in keys)
-        methods, method = _interned(key.method for key in keys)
-        status_codes, status = _interned(key.status_code for key in keys)
+        endpoints, endpoint = interned(Endpoint(key.service, key.route) for key in keys)
+        methods, method = interned(key.method for key in keys)
+        status_codes, status = interned(key.status_code for key in keys)
         return cls(
             endpoints=endpoints,
             methods=methods,
@@ -141,43 +181,6 @@ class SampleBatch:
             ended_at_ms=np.concatenate([batch.ended_at_ms for batch in run]),
         )
 
-    def violations(self, now_ms: int, oldest_ms: int = 0) -> list[Violation]:
-        """What is wrong with the first bad rows, by their place: `/7/latency_ms`.
-
-        None may have ended before `oldest_ms`, or more than a day after `now_ms`.
-        """
-        latest = now_ms + MAX_AHEAD_MS
-        checks = (
-            (
-                "latency_ms",
-                (self.latency_ns < 0) | (self.latency_ns > MAX_LATENCY_NS),
-                f"must be 0 to {MAX_LATENCY_NS // NS_PER_MS} ms (a day)",
-            ),
-            (
-                "ts",
-                self.ended_at_ms < oldest_ms,
-                f"must not lie before {format_ms(oldest_ms)}",
-            ),
-            ("ts", self.ended_at_ms > latest, "must lie at most a day ahead of the server's clock"),
-        )
-        found = [
-            (row, Violation(f"/{row}/{field}", detail))
-            for field, bad, detail in checks
-            for row in np.flatnonzero(bad)[:MAX_VIOLATIONS].tolist()
-        ]
-        return [violation for _, violation in sorted(found, key=lambda f: f[0])[:MAX_VIOLATIONS]]
-
-    def key(self, row: int) -> SeriesKey:
-        """The series of one sample."""
-        service, route = self.endpoints[self.endpoint[row]]
-        method, status_code = self.methods[self.method[row]], self.status_codes[self.status[row]]
-        return SeriesKey(service, route, method, status_code)
-
-    def series_codes(self) -> Ints:
-        """For each sample a number that those of its series have in common within this batch."""
-        methods, status_codes = len(self.methods), len(self.status_codes)
-        return (self.endpoint * methods + self.method) * status_codes + self.status
-
     def samples(self) -> list[RequestSample]:
         """The samples one by one, in their order; their ends are whole ms."""
         return [
@@ -201,7 +204,7 @@ class SampleBatch:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _interned(labels: Iterable[Label]) -> tuple[list[Label], Ints]:
+def interned(labels: Iterable[Label]) -> tuple[list[Label], Ints]:
     """The distinct labels in order of appearance, and the index of each one's."""
     index: dict[Label, int] = {}
     column = [index.setdefault(label, len(index)) for label in labels]

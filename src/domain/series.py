@@ -8,9 +8,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from .sample import Endpoint, Ints, Label, SampleBatch, SeriesKey
+from .sample import Endpoint, Ints, Label, SeriesKey, SeriesRows
 
 MAX_DENSE_CELLS = 4 * 1024 * 1024
+NEVER_MS = 1 << 62
 
 _UNKNOWN = -1
 _NOTHING: Ints = np.empty(0, np.int64)
@@ -18,12 +19,28 @@ _Labels: TypeAlias = tuple[Sequence[Endpoint], Sequence[str], Sequence[int]]
 _Numbers: TypeAlias = tuple[Ints, Ints, Ints]
 
 
-class SeriesSeen(msgspec.Struct):
-    """A series, and the ends of its first and last request in ms since 1970."""
+class SeriesSeen(msgspec.Struct, omit_defaults=True):
+    """A series, and the ends of its first and last sample in ms since 1970.
+
+    Those of its first and last measured histogram stand by themselves: which of the two a service
+    sends has to be known. Where there was none, the first is after the last.
+    """
 
     key: SeriesKey
-    first_ms: int
-    last_ms: int
+    first_ms: int = NEVER_MS
+    last_ms: int = -1
+    measured_first_ms: int = NEVER_MS
+    measured_last_ms: int = -1
+
+    @property
+    def seen_from_ms(self) -> int:
+        """When it was first seen, however that was."""
+        return min(self.first_ms, self.measured_first_ms)
+
+    @property
+    def seen_upto_ms(self) -> int:
+        """When it was last seen."""
+        return max(self.last_ms, self.measured_last_ms)
 
 
 class SeriesTable:
@@ -37,6 +54,8 @@ class SeriesTable:
     def __init__(self, seen: Iterable[SeriesSeen] = ()) -> None:
         """Start with the series that a store knows, in the order of their ids."""
         self.seen: list[SeriesSeen] = []
+        self.measured: dict[str, int] = {}
+        """When the newest histogram of a service ended, in ms; of those that have any."""
         self._ids: dict[SeriesKey, int] = {}
         self._endpoints: dict[Endpoint, int] = {}
         self._methods: dict[str, int] = {}
@@ -44,7 +63,7 @@ class SeriesTable:
         self._dense = np.full((16, 8, 8), _UNKNOWN, np.int32)
         self._newest: tuple[_Labels, _Numbers] = (((), (), ()), (_NOTHING, _NOTHING, _NOTHING))
         for known in seen:
-            self._add(known.key, known.first_ms, known.last_ms)
+            self._add(msgspec.structs.replace(known))
 
     def __len__(self) -> int:
         """How many series are known."""
@@ -58,8 +77,8 @@ class SeriesTable:
         """The id of a series; None where it is not known."""
         return self._ids.get(key)
 
-    def ids_of(self, batch: SampleBatch) -> Ints:
-        """The series id of each sample; a series that was never seen gets the next one."""
+    def ids_of(self, batch: SeriesRows) -> Ints:
+        """The series id of each row; a series that was never seen gets the next one."""
         numbers = self._numbers_of(batch)
         if not self._make_room():
             return self._looked_up(batch)
@@ -70,7 +89,7 @@ class SeriesTable:
             ids = self._found(batch, numbers)
         return ids.astype(np.int64)
 
-    def _numbers_of(self, batch: SampleBatch) -> _Numbers:
+    def _numbers_of(self, batch: SeriesRows) -> _Numbers:
         """The numbers of the batch's labels; batches often have those of the one before."""
         labels = (batch.endpoints, batch.methods, batch.status_codes)
         known, numbers = self._newest
@@ -83,7 +102,7 @@ class SeriesTable:
             self._newest = labels, numbers
         return numbers
 
-    def _found(self, batch: SampleBatch, numbers: _Numbers) -> npt.NDArray[np.int32]:
+    def _found(self, batch: SeriesRows, numbers: _Numbers) -> npt.NDArray[np.int32]:
         """What the dense array has for each sample."""
         # Once: another thread, which folds, may put a larger one in its place meanwhile.
         dense = self._dense
@@ -94,15 +113,14 @@ class SeriesTable:
         at += status.take(batch.status)
         return dense.reshape(-1).take(at)
 
-    def _looked_up(self, batch: SampleBatch) -> Ints:
+    def _looked_up(self, batch: SeriesRows) -> Ints:
         return np.array([self._id_at(batch, i) for i in range(len(batch))], np.int64)
 
-    def _id_at(self, batch: SampleBatch, i: int) -> int:
+    def _id_at(self, batch: SeriesRows, i: int) -> int:
         """The id of one sample's series."""
         key = batch.key(i)
         if key not in self._ids:
-            ended_at = int(batch.ended_at_ms[i])
-            self._add(key, ended_at, ended_at)
+            self._add(SeriesSeen(key))
         return self._ids[key]
 
     def see(self, ids: Ints, ended_at_ms: Ints) -> None:
@@ -113,9 +131,30 @@ class SeriesTable:
             seen.first_ms = min(seen.first_ms, int(first[series]))
             seen.last_ms = max(seen.last_ms, int(last[series]))
 
-    def _add(self, key: SeriesKey, first_ms: int, last_ms: int) -> None:
+    def see_measured(self, ids: Ints, ended_at_ms: Ints) -> None:
+        """Note when histograms of these series were measured."""
+        for series, ended_at in zip(ids.tolist(), ended_at_ms.tolist(), strict=True):
+            seen = self.seen[series]
+            seen.measured_first_ms = min(seen.measured_first_ms, ended_at)
+            seen.measured_last_ms = max(seen.measured_last_ms, ended_at)
+            service = seen.key.service
+            self.measured[service] = max(self.measured.get(service, -1), ended_at)
+
+    def sampled(self) -> dict[str, int]:
+        """When the newest sample of a service ended, in ms; of those that have any."""
+        newest: dict[str, int] = {}
+        for seen in self.seen:
+            service = seen.key.service
+            if seen.last_ms > newest.get(service, -1):
+                newest[service] = seen.last_ms
+        return newest
+
+    def _add(self, seen: SeriesSeen) -> None:
+        key = seen.key
         series = self._ids[key] = len(self.seen)
-        self.seen.append(SeriesSeen(key, first_ms, last_ms))
+        self.seen.append(seen)
+        if seen.measured_last_ms > self.measured.get(key.service, -1):
+            self.measured[key.service] = seen.measured_last_ms
         endpoint = Endpoint(key.service, key.route)
         place = (
             self._endpoints.setdefault(endpoint, len(self._endpoints)),
@@ -142,7 +181,7 @@ class SeriesTable:
         return True
 
 
-def _first_of_each(batch: SampleBatch, rows: Ints) -> list[int]:
+def _first_of_each(batch: SeriesRows, rows: Ints) -> list[int]:
     """Of these rows, the first of each series, in the order of the rows."""
     codes = batch.series_codes()[rows]
     first: list[int] = rows[np.sort(np.unique(codes, return_index=True)[1])].tolist()

@@ -10,16 +10,21 @@ from typing import Any
 
 import msgspec
 import pytest
+from opsboard.adapters.columns import pack
 from opsboard.adapters.rollup_blob import decode_rollups, encode_rollups
 from opsboard.adapters.sqlite import SqliteStore
 from opsboard.application.board import Opsboard
 from opsboard.application.errors import StoreUnavailable
 from opsboard.application.rebuild import rebuild
 from opsboard.application.verify import verify
+from opsboard.domain.cumulative import CumulativePoint
+from opsboard.domain.entry import Stream
+from opsboard.domain.histogram_batch import HistogramBatch
+from opsboard.domain.measured import MeasuredHistogram
 from opsboard.domain.sample import RequestSample
 from opsboard.domain.tier import Tier
 
-from ..fakes import SECOND_NS, START_NS, CountingIds, ManualClock, sample
+from ..fakes import SECOND_NS, START_NS, CountingIds, ManualClock, measured, sample
 from .contracts.naive import Asked, Log, check
 from .contracts.test_metrics_engine import HOUR_NS, MIDNIGHT_NS, MINUTE_NS
 
@@ -379,3 +384,69 @@ async def test_two_answers_at_once_do_not_disturb_each_other(path: Path) -> None
         given = await asyncio.gather(*(board.metrics(**q.words()) for q in QUESTIONS * 5))
         for snapshot, asked in zip(given, QUESTIONS * 5, strict=True):
             check(snapshot, log.found(asked, clock.now()))
+
+
+POINT = CumulativePoint(b"a-counter-of-one", LATER_NS, MeasuredHistogram(3, 3, {0: 3}))
+
+
+async def with_a_histogram(path: Path) -> int:
+    """The number of an entry that counts three requests, and says where a counter stands."""
+    clock = ManualClock(LATER_NS)
+    async with SqliteStore(path, clock).opened() as store:
+        board = Opsboard(store, clock, CountingIds())
+        rows = [measured(sample().series, [1, 2, 3], LATER_NS)]
+        batch = HistogramBatch.of(rows, [POINT])
+        appended = await store.journal.append(Stream.SAMPLES, [batch])
+        await board.rollups.start()
+        await board.rollups.save()
+    assert await faults(path) == []
+    return appended.numbers[0]
+
+
+async def test_without_knowing_where_counters_stand_nothing_is_counted_until_a_rebuild(
+    path: Path,
+) -> None:
+    """They would count from their start once more."""
+    await with_a_histogram(path)
+    change("fold", "state", "name = 'streams'", flipped)(path)
+    clock = ManualClock(LATER_NS)
+    async with SqliteStore(path, clock).opened() as store:
+        board = Opsboard(store, clock, CountingIds())
+        with pytest.raises(StoreUnavailable, match=r"what counters stood at .* rebuild"):
+            await board.rollups.start()
+        async for _ in rebuild(store, clock):
+            pass
+        await board.rollups.start()
+        assert board.rollups.streams.newest(POINT.stream) == POINT
+    assert await faults(path) == []
+
+
+async def test_a_counter_that_is_stored_wrongly_is_named(path: Path) -> None:
+    await with_a_histogram(path)
+
+    def earlier(blob: bytes) -> bytes:
+        wrong = [msgspec.structs.replace(POINT, time_ns=LATER_NS - 1)]
+        return pack(b"OPSC", 1, msgspec.msgpack.encode(wrong), [])
+
+    change("fold", "state", "name = 'streams'", earlier)(path)
+    (fault,) = await faults(path)
+    assert fault.startswith(f"the counter {POINT.stream.hex()}: is not stored")
+
+
+async def test_a_damaged_histogram_is_left_out_named_and_counted(path: Path) -> None:
+    number = await with_a_histogram(path)
+    change("samples_entry", "payload", f"number = {number}", flipped)(path)
+    found = await faults(path)
+    assert f"samples {number}: 'histograms' version 1 is damaged" in "\n".join(found)
+    clock = ManualClock(LATER_NS)
+    async with SqliteStore(path, clock).opened() as store:
+        async for _ in rebuild(store, clock):
+            pass
+        board = Opsboard(store, clock, CountingIds())
+        await board.rollups.start()
+        check(await board.metrics(), recorded().found(Asked(), clock.now()))
+        await board.metrics(last="1h")
+        assert board.rollups.unreadable == 0
+        board.rollups.checkpoint = number - 1
+        await board.rollups.catch_up()
+        assert board.rollups.unreadable == 1

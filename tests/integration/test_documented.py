@@ -12,15 +12,33 @@ import httpx
 import opsboard
 import pytest
 import yaml  # type: ignore[import-untyped]
-from opsboard.adapters import rollup_blob, segment
+from opsboard.adapters import histogram_segment, rollup_blob, segment
 from opsboard.adapters.encoding import CODEC
-from opsboard.adapters.http import body, event_broadcast, event_routes, event_stream
+from opsboard.adapters.http import (
+    attempts,
+    body,
+    content_coding,
+    error_routes,
+    event_broadcast,
+    event_routes,
+    event_stream,
+    sample_bodies,
+    sample_routes,
+    session,
+)
 from opsboard.adapters.http.app import create_app
 from opsboard.adapters.http.otlp import export
-from opsboard.adapters.sqlite import rollups, writer
+from opsboard.adapters.sqlite import folds, rollups, writer
 from opsboard.adapters.sqlite import schema as schema_
-from opsboard.application import health, query_deploys, query_events, query_series, record
-from opsboard.domain import event, histogram, words
+from opsboard.application import (
+    health,
+    project_errors,
+    query_deploys,
+    query_events,
+    query_series,
+    record,
+)
+from opsboard.domain import error_group, event, histogram, keyed_samples, words
 from opsboard.domain.retention import DEFAULT_RETENTION
 from opsboard.entrypoints import cli, protocol
 from opsboard.entrypoints import server as server_process
@@ -144,6 +162,15 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"{event_routes.MAX_BODY_BYTES:,} bytes, within {body.BODY_DEADLINE_SECONDS:.0f}" in said
     assert f"{event.MAX_META_BYTES:,} bytes encoded, {event.MAX_META_DEPTH} levels" in said
     assert f"{event.MAX_MESSAGE_LENGTH:,} and {event.MAX_SERVICE_LENGTH} characters" in said
+    assert f"{sample_routes.MAX_BODY_BYTES:,} bytes after decompression" in said
+    assert f"{sample_bodies.MAX_ROWS:,} samples |" in said
+    window = content_coding.MAX_WINDOW_BYTES // 1024**2
+    assert f"| {content_coding.MAX_CODINGS}; {window} MiB |" in said
+    held = content_coding.MAX_HELD_BYTES // 1024**2
+    assert f"| bodies that are being read, all together | {held} MiB; above" in said
+    route, method = keyed_samples.MAX_ROUTE_LENGTH, keyed_samples.MAX_METHOD_LENGTH
+    assert f"{route:,}, {method} and {event.MAX_SERVICE_LENGTH} characters" in said
+    assert f"| {record.MAX_RECORDING_SAMPLES:,}; above that 503" in said
     assert f"| body of `POST /v1/traces` and `/v1/logs` | {export.MAX_BODY_BYTES:,} bytes" in said
     assert f"| `q` | {words.MAX_QUERY_LENGTH} " in said
     assert f"| `limit` | {query_events.MAX_PAGE} |" in said
@@ -155,10 +182,23 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"headers | {limits.head_bytes:,} bytes, within {limits.head_seconds:.0f} sec" in said
     assert f"| {query_series.MAX_POINTS:,} in time, and {query_series.MAX_VALUES:,} over" in said
     assert f"| {writer.MAX_WAITING:,}; above" in said
+    assert f"| wrong tokens at `POST /session` | {attempts.MAX_FAILURES} a minute" in said
+    assert (
+        f"ends after {session.LIFETIME_SECONDS // 86_400} days"
+        in (REFERENCE / "http.md").read_text()
+    )
     assert f"| open event streams | {event_broadcast.MAX_STREAMS}; above" in said
     assert f"takes nothing of an answer | {limits.stalled_seconds:.0f} seconds" in said
     assert f"| {record.MAX_WAITING_SAMPLES:,}; above" in said
+    assert f"`POST /errors/...` | {error_routes.MAX_CHANGE_BYTES:,} bytes" in said
+    assert f"| error groups | {error_group.MAX_GROUPS:,}, and {error_group.MAX_NAMES} serv" in said
     page = (REFERENCE / "http.md").read_text()
+    assert f"the {error_group.MAX_EVENTS} newest events" in page
+    assert f"at most {error_group.MAX_MESSAGE_LENGTH} characters" in page
+    assert f"at most {error_group.MAX_BY_LENGTH} characters" in page
+    assert f"at most {error_group.MAX_NOTE_LENGTH} characters" in page
+    for step, name in ((error_group.HOUR_NS, "1h"), (error_group.DAY_NS, "1d")):
+        assert f"`{name}`, {error_group.TREND_POINTS[step]} of them" in page
     assert f"every {event_broadcast.HEARTBEAT_SECONDS:.0f} seconds" in page
     assert f"asks for {event_stream.RECONNECT_MS // 1000} seconds" in page
     assert f"over {event_broadcast.MAX_LAG:,} events" in page
@@ -182,9 +222,24 @@ def test_the_file_is_documented_as_it_is() -> None:
     for name, kind in CODEC._kinds.items():
         for version in range(1, kind.newest + 1):
             assert re.search(rf"^\| `{name}` \| `\w+` \| {version} \|", page, re.MULTILINE)
-    for magic in (segment._MAGIC, rollup_blob._MAGIC, rollups._SERIES_MAGIC):
+    for magic in (
+        segment._MAGIC,
+        histogram_segment._MAGIC,
+        rollup_blob._MAGIC,
+        rollups._SERIES_MAGIC,
+        rollups._STREAMS_MAGIC,
+    ):
         assert f"`{magic.decode()}`" in page
-    for name in (rollups.TOTAL, rollups.EXPIRED, rollups.SERIES, rollups.SETTLED_UPTO):
+    assert f"`{folds._MAGIC.decode()}`" in page
+    for name in (
+        rollups.TOTAL,
+        rollups.EXPIRED,
+        rollups.SERIES,
+        rollups.STREAMS,
+        rollups.SETTLED_UPTO,
+        project_errors.GROUPS,
+        project_errors.SETTLED,
+    ):
         assert f"| `{name}` |" in section(REFERENCE / "file-format.md", "Saved folds")
 
 

@@ -18,7 +18,7 @@ from opsboard.domain.tier import Tier
 from ..fakes import SECOND_NS, START_NS, CountingIds, ManualClock, entries, sample
 
 DATA = Path(__file__).parent / "data"
-WRITTEN = ["schema-v1.db", "entries-v1.db"]
+WRITTEN = ["schema-v1.db", "entries-v1.db", "schema-v2.db"]
 ROWS = [
     ("/cart/{id}", 200, 72, 21.125, 41),
     ("/cart/{id}", 503, 6, 26, 32),

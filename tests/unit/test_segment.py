@@ -6,12 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opsboard.adapters import columns as columns_module
 from opsboard.adapters.columns import DamagedColumns, pack, unpack
+from opsboard.adapters.histogram_segment import decode_histograms, encode_histograms
 from opsboard.adapters.rollup_blob import decode_rollups, encode_rollups
 from opsboard.adapters.segment import decode_segment, encode_segment
+from opsboard.domain.cumulative import CumulativePoint
+from opsboard.domain.histogram_batch import HistogramBatch, RequestHistogram
+from opsboard.domain.measured import MeasuredHistogram
 from opsboard.domain.rollup import Rollups
 from opsboard.domain.sample import MAX_LATENCY_NS, RequestSample, SampleBatch, SeriesKey
 
-from ..fakes import START_NS, sample
+from ..fakes import START_NS, measured, sample
 
 NAMES = st.text(max_size=6) | st.sampled_from(["shop", "/cart/{id}", "Überweisung", "日本語"])
 KEYS = st.builds(SeriesKey, NAMES, NAMES, NAMES, st.integers(100, 599))
@@ -77,8 +81,25 @@ def a_blob() -> bytes:
     return encode_rollups(rollups_of([(n % 5, 1_000 * n) for n in range(60)]))
 
 
-PACKED = [(a_segment(), decode_segment), (a_blob(), decode_rollups)]
-IDS = ["segment", "rollups"]
+POINT = CumulativePoint(
+    b"0123456789abcdef",
+    START_NS,
+    MeasuredHistogram(7, 9, {0: 3, 2: 4}, min_ns=1, bounds=(0.5, 1.0)),
+)
+
+
+def some_histograms() -> bytes:
+    key = SeriesKey("shop", "/pay", "GET", 200)
+    rows = [measured(key, [n * 10**6 for n in range(at)], START_NS + at) for at in range(1, 6)]
+    return encode_histograms(HistogramBatch.of(rows, [POINT]))
+
+
+PACKED = [
+    (a_segment(), decode_segment),
+    (a_blob(), decode_rollups),
+    (some_histograms(), decode_histograms),
+]
+IDS = ["segment", "rollups", "histograms"]
 
 
 @pytest.mark.parametrize(("packed", "decode"), PACKED, ids=IDS)
@@ -169,8 +190,9 @@ def test_what_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 @settings(max_examples=50)
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything_else(content: bytes) -> None:
-    for decode in (decode_segment, decode_rollups):
-        for framed in (content, pack(b"OPSS", 1, content, []), pack(b"OPSR", 1, content, [])):
+    for decode in (decode_segment, decode_rollups, decode_histograms):
+        for magic in (b"", b"OPSS", b"OPSR", b"OPSH"):
+            framed = pack(magic, 1, content, []) if magic else content
             with pytest.raises(DamagedColumns):
                 decode(framed)
 
@@ -196,3 +218,58 @@ def test_a_sample_takes_less_than_six_and_a_half_bytes() -> None:
         ms = dice.lognormvariate(3, 0.8)
         samples.append(sample(route, status=status, ms=ms, ended_at=ended_at))
     assert len(encode_segment(SampleBatch.of(samples))) / len(samples) < 6.5
+
+
+@given(
+    st.lists(
+        st.tuples(KEYS, st.lists(LATENCIES, max_size=5), ENDS, st.integers(0, 10**12)), max_size=20
+    )
+)
+def test_histograms_survive_with_the_points_that_they_were_made_of(
+    given: list[tuple[SeriesKey, list[int], int, int]],
+) -> None:
+    rows = [measured(key, took, end, min(lasted, end)) for key, took, end, lasted in given]
+    batch = HistogramBatch.of(rows, [POINT] * (len(rows) % 3))
+    decoded = decode_histograms(encode_histograms(batch))
+    assert decoded == batch
+    assert decoded.histograms() == rows
+    assert list(decoded.points) == list(batch.points)
+
+
+HISTOGRAM = RequestHistogram(SeriesKey("s", "/a", "GET", 200), 0, 0, 3, 1, 5, 4, {-9: 1, 7: 1})
+HISTOGRAM_LABELS = b"\x94" + LABELS[1:] + b"\x90"
+HISTOGRAM_COLUMNS = [0, 0, 0, 0, 0, 3, 1, 5, 4, 2]
+
+
+def frame(change: dict[int, list[int]] | None = None, labels: bytes = HISTOGRAM_LABELS) -> bytes:
+    columns = [[value] for value in HISTOGRAM_COLUMNS] + [[17, 14], [1, 1]]
+    for place, column in (change or {}).items():
+        columns[place] = column
+    arrays = [np.array(column, np.int64) for column in columns if column != [-1]]
+    return pack(b"OPSH", 1, labels, arrays)
+
+
+def test_the_frame_above_is_that_of_one_histogram() -> None:
+    assert decode_histograms(frame()) == HistogramBatch.of([HISTOGRAM])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({0: [1]}, "has a wrong endpoint column"),
+        ({1: [1]}, "has a wrong method column"),
+        ({2: [1]}, "has a wrong status column"),
+        ({3: [0, 0]}, "has columns that differ in length"),
+        ({10: [17]}, "has columns that differ in length"),
+        ({9: [1]}, "has another number of buckets than its rows"),
+        ({5: [4]}, "has buckets that do not add up to the count"),
+        ({11: [-1]}, "has 11 columns, not 12"),
+    ],
+)
+def test_histograms_that_contradict_themselves_are_refused(
+    change: dict[int, list[int]], said: str
+) -> None:
+    with pytest.raises(DamagedColumns, match=said):
+        decode_histograms(frame(change))
+    with pytest.raises(DamagedColumns, match="has unreadable labels"):
+        decode_histograms(frame(labels=LABELS))

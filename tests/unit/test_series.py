@@ -89,7 +89,7 @@ def test_it_notes_when_each_series_was_seen_first_and_last() -> None:
     assert [(s.key.route, s.first_ms, s.last_ms) for s in table.seen] == [
         ("/0", 40, 90),
         ("/1", 65, 65),
-        ("/never", 7, 7),
+        ("/never", series_module.NEVER_MS, -1),
     ]
 
 

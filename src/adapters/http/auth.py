@@ -10,41 +10,82 @@ from litestar.handlers import BaseRouteHandler
 
 from .headers import Headers, by_name
 from .problems import Unauthorized, WritesClosed
+from .same_origin import require_own_page
+from .session import Sessions
+
+_CHALLENGE = {"www-authenticate": 'Bearer realm="opsboard"'}
 
 
 class Tokens:
     """The configured tokens; whatever is not clearly allowed is refused.
 
-    A read token is also taken as the password of HTTP Basic, so that a browser asks for it once.
+    A read token is also taken as the password of HTTP Basic, so that a browser asks for it once,
+    and a browser that has signed in has a session in the place of a token.
     """
 
-    def __init__(self, api_token: str | None, read_token: str | None) -> None:
+    def __init__(
+        self, api_token: str | None, read_token: str | None, sessions: Sessions | None = None
+    ) -> None:
         """Without an API token nobody may write; without a read token everybody may read."""
         self._api = api_token.encode() if api_token else None
         self._read = read_token.encode() if read_token else None
+        self._sessions = sessions or Sessions(api_token, read_token)
 
     @property
     def writes_open(self) -> bool:
         """Whether anybody may write at all."""
         return self._api is not None
 
+    @property
+    def reads_open(self) -> bool:
+        """Whether everybody may read."""
+        return self._read is None
+
     def allow_write(self, headers: Headers) -> None:
-        """Raises `WritesClosed` where no token is configured, `Unauthorized` for a wrong one."""
+        """Raises `WritesClosed` where no token is configured, `Unauthorized` for a wrong one.
+
+        Raises `CrossOrigin` where a session may write, but not from where the request comes.
+        """
         if self._api is None:
             raise WritesClosed("Writing is closed: the server was started without OPS_API_TOKEN.")
-        if not _same(_presented(headers), self._api):
+        if _same(_presented(headers), self._api):
+            return
+        if not self._session_may_write(headers):
             raise _unauthorized("Writing needs the token, as X-Ops-Token or Bearer.")
+        require_own_page(headers)
 
     def allow_read(self, headers: Headers) -> None:
         """Raises `Unauthorized` where a read token is configured and neither token is presented."""
-        if self._read is None:
-            return
-        presented = _presented(headers) or _basic_password(headers)
-        allowed = _same(presented, self._read)
-        if self._api is not None:
-            allowed |= _same(presented, self._api)
-        if not allowed:
+        if not self.may_read(headers):
             raise _unauthorized("Reading needs a token, as X-Ops-Token or Bearer.")
+
+    def may_read(self, headers: Headers) -> bool:
+        """Whether `allow_read` lets it pass."""
+        if self._read is None:
+            return True
+        presented = _presented(headers) or _basic_password(headers)
+        return self._is_any(presented) or self._sessions.find(headers) is not None
+
+    def may_write(self, headers: Headers) -> bool:
+        """Whether `allow_write` lets it pass, if it comes from the server's own page."""
+        if self._api is None:
+            return False
+        return _same(_presented(headers), self._api) or self._session_may_write(headers)
+
+    def rights_of(self, token: bytes) -> bool:
+        """Whether a token is one to write with. Raises `Unauthorized` where it is none at all."""
+        if not self._is_any(token):
+            raise Unauthorized("The token is wrong.", dict(_CHALLENGE))
+        return self._api is not None and _same(token, self._api)
+
+    def _is_any(self, presented: bytes) -> bool:
+        """Whether it is either token; takes as long, whichever it is."""
+        known = [token for token in (self._read, self._api) if token is not None]
+        return sum(_same(presented, token) for token in known) > 0
+
+    def _session_may_write(self, headers: Headers) -> bool:
+        session = self._sessions.find(headers)
+        return session is not None and session.may_write
 
     def reading(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         """The guard of the routes that read."""
@@ -74,4 +115,4 @@ def _basic_password(headers: Headers) -> bytes:
 
 
 def _unauthorized(detail: str) -> Unauthorized:
-    return Unauthorized(detail, {"www-authenticate": 'Bearer realm="opsboard"'})
+    return Unauthorized(detail, dict(_CHALLENGE))

@@ -42,6 +42,7 @@ class MemoryRollups:
             checkpoint=change.checkpoint,
             total=change.total,
             series=[replace(seen) for seen in change.series],
+            streams=self._state.streams if change.streams is None else change.streams,
         )
         for rollup in change.rollups:
             self._rollups[rollup.tier][rollup.start_ms] = rollup
@@ -164,7 +165,7 @@ class MemoryRollups:
         self._entries.clear()
         self._settled.clear()
         upto = self._state.settled_upto
-        known = self._state if upto else RollupState()
+        known = self._state if upto else RollupState(streams=self._state.streams)
         self._state = replace(known, checkpoint=upto, total=None)
 
     async def size(self) -> Mapping[str, tuple[int, int]]:

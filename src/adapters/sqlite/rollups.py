@@ -12,6 +12,7 @@ import msgspec
 
 from ...application.errors import DamagedReadModel, StoreUnavailable
 from ...application.ports import Coverage, RollupChange, RollupState, StoredRollup
+from ...domain.cumulative import CumulativePoint
 from ...domain.rollup import Rollups
 from ...domain.series import SeriesSeen
 from ...domain.tier import EVER, Tier, Window
@@ -22,9 +23,11 @@ from .unpacked import MAX_PACKED_BYTES, UnpackedRollups
 from .writer import GroupCommit, Writer
 
 TOTAL, EXPIRED, SERIES, SETTLED_UPTO = "total", "expired", "series", "settled_upto"
+STREAMS = "streams"
 MAX_PARAMETERS = 500
 
 _SERIES_MAGIC, _SERIES_VERSION = b"OPSK", 1
+_STREAMS_MAGIC, _STREAMS_VERSION = b"OPSC", 1
 _COLUMNS = "tier, start_ms, first_ms, last_ms, rollups"
 _INSERT = f"INSERT OR REPLACE INTO rollup({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"
 _ALL_THERE_IS = {
@@ -37,8 +40,9 @@ _ALL_THERE_IS = {
 """When a rollup can not be cut: retention removed what it was made of."""
 
 _log = logging.getLogger(__name__)
-_series_encoder = msgspec.msgpack.Encoder()
+_encoder = msgspec.msgpack.Encoder()
 _series_decoder = msgspec.msgpack.Decoder(list[SeriesSeen])
+_streams_decoder = msgspec.msgpack.Decoder(list[CumulativePoint])
 
 
 class _Covering(NamedTuple):
@@ -149,6 +153,7 @@ def _state(states: Mapping[str, Row], unclosed: Sequence[tuple[Tier, int]]) -> R
         total=_total(total),
         expired=_unpacked(states.get(EXPIRED, (0, b""))[1], "the total of what expired"),
         series=_unpacked_series(series) if series else (),
+        streams=_unpacked_streams(states.get(STREAMS, (0, b""))[1]),
         unclosed=unclosed,
     )
 
@@ -176,6 +181,16 @@ def _unpacked_series(blob: bytes) -> list[SeriesSeen]:
         raise StoreUnavailable(f"the table of series {error}") from error
 
 
+def _unpacked_streams(blob: bytes) -> Sequence[CumulativePoint]:
+    """Without them, what a counter has counted already would count once more."""
+    try:
+        packed = unpack(_STREAMS_MAGIC, _STREAMS_VERSION, blob)[0] if blob else b"\x90"
+        return _streams_decoder.decode(packed)
+    except (DamagedColumns, ValueError) as error:
+        message = f"what counters stood at {error}; `opsboard rebuild` mends it"
+        raise DamagedReadModel(message) from error
+
+
 def _rollup(row: Row) -> StoredRollup:
     tier, start_ms, first_ms, last_ms, blob = row
     what = f"the rollup of the {Tier(tier).name.lower()} at {start_ms} ms"
@@ -199,6 +214,7 @@ class _Packed(NamedTuple):
 
     total: bytes
     series: bytes
+    streams: bytes | None
     rollups: list[Row]
     settled: list[Row]
     settled_upto: int
@@ -208,7 +224,10 @@ class _Packed(NamedTuple):
 def _packed(change: RollupChange) -> _Packed:
     return _Packed(
         encode_rollups(change.total),
-        pack(_SERIES_MAGIC, _SERIES_VERSION, _series_encoder.encode(change.series), []),
+        pack(_SERIES_MAGIC, _SERIES_VERSION, _encoder.encode(change.series), []),
+        None
+        if change.streams is None
+        else pack(_STREAMS_MAGIC, _STREAMS_VERSION, _encoder.encode(change.streams), []),
         [_row(rollup) for rollup in change.rollups],
         [_row(rollup) for rollup in change.settled],
         change.settled_upto,
@@ -248,6 +267,10 @@ def _save(connection: GroupCommit, *, packed: _Packed, checkpoint: int, expected
         "INSERT OR REPLACE INTO fold VALUES (?, ?, ?)",
         [(TOTAL, checkpoint, packed.total), (SERIES, checkpoint, packed.series)],
     )
+    if packed.streams is not None:
+        connection.execute(
+            "INSERT OR REPLACE INTO fold VALUES (?, ?, ?)", (STREAMS, checkpoint, packed.streams)
+        )
     connection.executemany(_INSERT, packed.rollups)
     _keep_settled(connection, packed.settled)
     connection.executemany("INSERT OR IGNORE INTO minute_entry VALUES (?, ?)", packed.minutes)
@@ -294,6 +317,7 @@ def _settle(
 
 
 def _clear(connection: GroupCommit) -> None:
+    _drop_damaged_streams(connection)
     for tier in Tier:
         connection.execute(
             f"DELETE FROM rollup WHERE tier = {tier:d} AND start_ms IN "
@@ -312,6 +336,16 @@ def _clear(connection: GroupCommit) -> None:
     else:
         connection.execute("DELETE FROM rollup")
         connection.execute("DELETE FROM fold WHERE name IN (?, ?)", (TOTAL, SERIES))
+
+
+def _drop_damaged_streams(connection: GroupCommit) -> None:
+    """What counters stood at stays: folding the same entries again does not change it."""
+    sql = "SELECT state FROM fold WHERE name = ?"
+    for (blob,) in connection.execute(sql, (STREAMS,)).fetchall():
+        try:
+            _unpacked_streams(blob)
+        except DamagedReadModel:
+            connection.execute("DELETE FROM fold WHERE name = ?", (STREAMS,))
 
 
 def _expire(connection: GroupCommit, *, tier: Tier, before_ms: int, limit: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from ...domain.entry import Stream
 
 APPLICATION_ID = 0x4F505342
-VERSION = 2
+VERSION = 3
 
 _STREAM = """
 CREATE TABLE {stream}_entry(
@@ -89,8 +89,13 @@ INSERT INTO fold VALUES ('event_index', 0, x'');
 
 MIGRATIONS: Mapping[int, str] = {
     1: f"{_ROLLUPS} DELETE FROM fold WHERE name = 'request_metrics';",
+    2: "",
 }
-"""SQL that brings a file of schema version N to N + 1."""
+"""SQL that brings a file of schema version N to N + 1.
+
+Version 3 is laid out as version 2, but may hold histograms, which an older opsboard would leave out
+of its rollups for good: it has to refuse the file.
+"""
 
 
 def create(connection: sqlite3.Connection) -> None:

@@ -60,7 +60,10 @@ def instant(ns: int | None) -> str | None:
 
 
 class Log:
-    """Every entry as it was recorded: at which moment, with which samples."""
+    """Every entry as it was recorded: at which moment, with which samples.
+
+    A measured histogram is the samples that it was measured of, all ended when it ended.
+    """
 
     def __init__(self) -> None:
         self.entries: list[tuple[int, Sequence[RequestSample]]] = []

@@ -1,7 +1,7 @@
 """The metrics engine as a whole, compared with a replay in a few slow lines; on every store."""
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,11 +12,15 @@ from opsboard.application.board import Opsboard
 from opsboard.application.ports import Store
 from opsboard.application.rebuild import rebuild
 from opsboard.application.verify import verify
+from opsboard.domain.cumulative import CumulativePoint
+from opsboard.domain.entry import Stream
+from opsboard.domain.histogram_batch import HistogramBatch
+from opsboard.domain.measured import MeasuredHistogram
 from opsboard.domain.retention import DAY_NS, Retention
 from opsboard.domain.sample import RequestSample, SeriesKey
 from opsboard.domain.tier import Tier
 
-from ...fakes import SECOND_NS, START_NS, CountingIds, ManualClock, observe, sample
+from ...fakes import SECOND_NS, START_NS, CountingIds, ManualClock, measured, observe, sample
 from .naive import Asked, Log, check
 
 MINUTE_NS = 60 * SECOND_NS
@@ -63,6 +67,19 @@ class Engine:
         self.log.record(self.clock.now(), samples)
         observe(self.board, *samples)
         await self.board.samples.flush()
+
+    async def measure(self, *groups: Sequence[RequestSample]) -> None:
+        """Each group of samples as one histogram of the first one's series and end."""
+        told = [
+            RequestSample(group[0].series, each.latency_ns, group[0].ended_at)
+            for group in groups
+            for each in group
+        ]
+        self.log.record(self.clock.now(), told)
+        batch = HistogramBatch.of(
+            [measured(g[0].series, [s.latency_ns for s in g], g[0].ended_at) for g in groups]
+        )
+        await self.board.store.journal.append(Stream.SAMPLES, [batch])
 
     async def save(self) -> None:
         await self.board.rollups.catch_up()
@@ -132,16 +149,14 @@ class Dice:
         )
 
     async def do_something(self, engine: "Engine") -> None:
-        clock = engine.clock
         (doing,) = self.of.choices(
-            ["record", "observe", "advance", "jump ahead", "jump back", "save", "reopen", "ask"],
-            [40, 10, 20, 2, 2, 12, 3, 15],
+            ["record", "advance", "jump ahead", "jump back", "save", "reopen", "ask"],
+            [55, 20, 2, 2, 12, 3, 15],
         )
+        clock = engine.clock
         match doing:
             case "record":
-                await engine.record(*self.samples(clock.now()))
-            case "observe":
-                await engine.observe(*self.samples(clock.now()))
+                await self.record_something(engine)
             case "advance":
                 clock.advance(self.of.choice([1, 10**6, SECOND_NS, 5 * MINUTE_NS, HOUR_NS]))
             case "jump ahead":
@@ -154,6 +169,14 @@ class Dice:
                 await engine.reopen()
             case _:
                 await engine.ask(self.asked(clock.now(), engine.log))
+
+    async def record_something(self, engine: "Engine") -> None:
+        now = engine.clock.now()
+        (how,) = self.of.choices(["record", "observe", "measure"], [30, 10, 15])
+        if how == "measure":
+            await engine.measure(*(self.samples(now) for _ in range(self.of.randrange(1, 4))))
+        else:
+            await getattr(engine, how)(*self.samples(now))
 
     def asked(self, now: int, log: Log) -> Asked:
         service, route, method = (
@@ -358,3 +381,91 @@ async def test_after_a_crash_and_a_long_stop_nothing_expires_that_is_not_rolled_
     await engine.reopen()
     await engine.ask()
     await engine.verify()
+
+
+async def test_a_histogram_counts_whole_in_the_minute_in_which_it_ended(engine: Engine) -> None:
+    end = MIDNIGHT_NS + 9 * HOUR_NS + 30 * SECOND_NS
+    inside = [sample(ms=ms, ended_at=end) for ms in (1, 2, 1_000)]
+    await engine.measure(inside, [sample("/pay", ms=3, ended_at=end - MINUTE_NS)])
+    await engine.record(sample(ms=4, ended_at=end - SECOND_NS))
+    for _ in range(2):
+        for since, until, count in (
+            (end, end + 1_000_000, 3),
+            (end + 1_000_000, None, 0),
+            (end - SECOND_NS, end, 1),
+            (end - 40 * SECOND_NS, end + 1_000_000, 4),
+            (None, end, 2),
+        ):
+            asked = Asked(since=since, until=until)
+            await engine.ask(asked)
+            assert (await engine.board.metrics(**asked.words())).requests_total == count
+        await engine.save()
+        await engine.reopen()
+    await engine.verify()
+
+
+async def test_histograms_stand_in_charts_and_in_the_lists(engine: Engine) -> None:
+    clock = engine.clock
+    clock.time = MIDNIGHT_NS + 10 * HOUR_NS
+    await engine.record(sample(ms=4, ended_at=clock.now() - MINUTE_NS))
+    await engine.measure(
+        [sample("/pay", ms=ms, ended_at=clock.now() - 10 * SECOND_NS) for ms in (1, 1, 900)],
+        [sample("/pay", ms=2, ended_at=clock.now() - 2 * HOUR_NS)],
+    )
+    queries = engine.board.metrics_queries
+    for _ in range(2):
+        for step, last, count in (("10s", "30m", 3), ("1m", "3h", 4), ("1h", "3h", 4)):
+            question = queries.question(last=last)
+            found = await engine.board.series_queries.series(question, step, "route")
+            assert {g.labels["route"]: sum(g.count) for g in found.groups} == {
+                "/cart/{id}": 1,
+                "/pay": count,
+            }
+            heat = await engine.board.series_queries.heatmap(question)
+            assert sum(map(sum, heat.counts)) == count + 1
+        routes = await engine.board.catalogue.routes()
+        assert [(r.route, r.first_seen, r.last_seen) for r in routes] == [
+            ("/cart/{id}", "2026-01-31T09:59:00.000Z", "2026-01-31T09:59:00.000Z"),
+            ("/pay", "2026-01-31T08:00:00.000Z", "2026-01-31T09:59:50.000Z"),
+        ]
+        (service,) = await engine.board.catalogue.services()
+        assert (service.routes, service.first_seen) == (2, "2026-01-31T08:00:00.000Z")
+        await engine.save()
+        await engine.reopen()
+
+
+async def test_where_counters_stand_outlasts_all_that_read_models_go_through(
+    engine: Engine,
+) -> None:
+    def point(name: bytes, time_ns: int, count: int) -> CumulativePoint:
+        histogram = MeasuredHistogram(count, count, {0: count}, bounds=(1.0,))
+        return CumulativePoint(name * 16, time_ns, histogram)
+
+    async def known() -> set[tuple[bytes, int]]:
+        await engine.board.rollups.catch_up()
+        points = engine.board.rollups.streams.points()
+        return {(each.stream[:1], each.histogram.count) for each in points}
+
+    now = engine.clock.now()
+    journal = engine.board.store.journal
+    await journal.append(Stream.SAMPLES, [HistogramBatch.of([], [point(b"a", now, 1)])])
+    await journal.append(
+        Stream.SAMPLES, [HistogramBatch.of([], [point(b"a", now + 2, 3), point(b"b", now, 9)])]
+    )
+    assert await known() == {(b"a", 3), (b"b", 9)}
+    await engine.save()
+    journal = engine.board.store.journal
+    await journal.append(Stream.SAMPLES, [HistogramBatch.of([], [point(b"b", now + 3, 10)])])
+    for _ in range(2):
+        assert await known() == {(b"a", 3), (b"b", 10)}
+        await engine.reopen()
+        assert await known() == {(b"a", 3), (b"b", 10)}
+        async for _step in rebuild(engine.board.store, engine.clock):
+            pass
+        await engine.reopen()
+    await engine.verify()
+    engine.clock.advance(2 * DAY_NS + 3)
+    await engine.record(sample(ended_at=engine.clock.now()))
+    await engine.save()
+    await engine.reopen()
+    assert await known() == {(b"b", 10)}

@@ -11,12 +11,13 @@ from opsboard.application.ports import Store
 from opsboard.application.rebuild import rebuild
 from opsboard.application.verify import verify
 from opsboard.domain.entry import Stream
+from opsboard.domain.histogram_batch import HistogramBatch
 from opsboard.domain.retention import DAY_NS, Retention
 from opsboard.domain.sample import RequestSample
 from opsboard.domain.tier import Tier
 from opsboard.domain.validation import InvalidInput
 
-from ...fakes import SECOND_NS, CountingIds, ManualClock, observe, sample
+from ...fakes import SECOND_NS, CountingIds, ManualClock, measured, observe, sample
 
 Reopened = Callable[[], Store]
 KEPT = Retention(raw=2 * DAY_NS, minutes=4 * DAY_NS, hours=8 * DAY_NS, events=3 * DAY_NS)
@@ -45,7 +46,10 @@ async def live(board: Opsboard, clock: ManualClock, days: int) -> list[RequestSa
             sample(f"/{i % 3}", ms=1 + i, ended_at=clock.now() - late - i * 20 * SECOND_NS)
             for i in range(10)
         ]
-        await board.record_samples(batch)
+        if part % 2:
+            await board.record_samples(batch)
+        else:
+            await measure(board, batch)
         said += batch
         await board.record_event(f"part {part}", service="shop")
         await settle(board)
@@ -53,6 +57,12 @@ async def live(board: Opsboard, clock: ManualClock, days: int) -> list[RequestSa
         if part % 4 == 3:
             await board.retainer.remove_due()
     return said
+
+
+async def measure(board: Opsboard, batch: Sequence[RequestSample]) -> None:
+    """The same samples, each as a histogram of its own."""
+    histograms = [measured(each.series, [each.latency_ns], each.ended_at) for each in batch]
+    await board.store.journal.append(Stream.SAMPLES, [HistogramBatch.of(histograms)])
 
 
 async def settle(board: Opsboard) -> None:

@@ -5,15 +5,20 @@ import { Header } from "./parts/header.tsx";
 import { Help } from "./parts/help.tsx";
 import { toView } from "./parts/link.tsx";
 import { refreshOf } from "./parts/refresh-picker.tsx";
+import { SignIn } from "./parts/sign-in.tsx";
 import { choose } from "./parts/window-picker.tsx";
 import { useCell } from "./state/cell.ts";
-import { isReachable } from "./state/connection.ts";
+import { isReachable, took } from "./state/connection.ts";
 import { useKeys } from "./state/keyboard.ts";
 import { type View, go, here, usePlace, viewOf } from "./state/place.ts";
 import { beat, useBeat, usePulse } from "./state/pulse.ts";
+import { isSignedOut, learnSession } from "./state/session.ts";
 import { chooseTheme, nextTheme, theme } from "./state/theme.ts";
 import { type TimeWindow, isLive, refreshSeconds, scaled, shifted, windowOf } from "./state/time-window.ts";
+import { Deploys } from "./views/deploys.tsx";
 import { Endpoints } from "./views/endpoints.tsx";
+import { ErrorView } from "./views/error.tsx";
+import { Errors } from "./views/errors.tsx";
 import { Events } from "./views/events.tsx";
 import { Overview } from "./views/overview.tsx";
 import { Route } from "./views/route.tsx";
@@ -22,11 +27,13 @@ export function App() {
   const params = usePlace();
   const view = viewOf(params);
   const window = useMemo(() => windowOf(params), [params]);
+  const isOut = useCell(isSignedOut);
   const [isHelp, setIsHelp] = useState(false);
   useBeat();
   const now = Date.now();
   usePulse(isLive(window) ? refreshOf(params.get("refresh"), refreshSeconds(window, now)) : null);
   useKeys(useMemo(() => actions(() => setIsHelp(true)), []));
+  useEffect(() => void learnSession().catch(took), []);
   useEffect(() => {
     document.title = `${params.get("service") ?? view} · opsboard`;
   }, [params]);
@@ -35,7 +42,9 @@ export function App() {
       <Header now={now} onHelp={() => setIsHelp(true)} />
       <Lost />
       <main id="main" tabIndex={-1}>
-        <Shown view={view} params={params} window={window} now={now} />
+        {isOut
+          ? <SignIn title="Sign in" text="This server wants a token to read: OPS_READ_TOKEN, or OPS_API_TOKEN to write too." />
+          : <Shown view={view} params={params} window={window} now={now} />}
       </main>
       {isHelp && <Help onClose={() => setIsHelp(false)} />}
     </>
@@ -52,11 +61,18 @@ interface ShownProps {
 function Shown({ view, params, window, now }: ShownProps) {
   const service = params.get("service");
   const route = params.get("route");
+  const error = params.get("error");
   switch (view) {
     case "endpoints":
       return route === null
         ? <Endpoints params={params} window={window} now={now} />
         : <Route service={service} method={params.get("method")} route={route} window={window} now={now} />;
+    case "errors":
+      return error === null
+        ? <Errors params={params} window={window} now={now} />
+        : <ErrorView fingerprint={error} now={now} />;
+    case "deploys":
+      return <Deploys params={params} window={window} now={now} />;
     case "events":
       return <Events params={params} window={window} now={now} />;
     default:

@@ -92,7 +92,7 @@ export function HeatChart(props: Props) {
     const zoom = () => newest.current.zoom;
     const [xAxis = {}, yAxis = {}] = axes(latency);
     return {
-      padding: [8, 8, 0, 0],
+      padding: [8, 16, 0, 0],
       legend: { show: false },
       cursor: { ...cursor(zoom, true), points: { show: false } },
       axes: [xAxis, { ...yAxis, splits: () => labelled(newestCells.current), filter: (_, splits) => splits }],

@@ -36,7 +36,7 @@ interface Props {
 
 function options(lines: Line[], props: () => Props, onPoint: (at: number | null) => void): Omit<uPlot.Options, "width" | "height"> {
   return {
-    padding: [8, 8, 0, 0],
+    padding: [8, 16, 0, 0],
     legend: { show: false },
     cursor: cursor(() => props().zoom, false),
     axes: axes((value) => props().format(value)),

@@ -1,8 +1,9 @@
 /** The bar at the top: where one is, and which part of it is shown. */
 
 import { useCell } from "../state/cell.ts";
-import { isReachable } from "../state/connection.ts";
+import { isReachable, took } from "../state/connection.ts";
 import { VIEWS, usePlace, viewOf } from "../state/place.ts";
+import { session, signOut } from "../state/session.ts";
 import { chooseTheme, nextTheme, theme } from "../state/theme.ts";
 import { isLive, windowOf } from "../state/time-window.ts";
 import { Link, toView } from "./link.tsx";
@@ -17,6 +18,7 @@ export function Header({ now, onHelp }: { now: number; onHelp: () => void }) {
   const view = viewOf(params);
   const window = windowOf(params);
   const chosenTheme = useCell(theme);
+  const rights = useCell(session);
   return (
     <header class="bar">
       <a class="skip" href="#main">Skip to the content</a>
@@ -37,7 +39,12 @@ export function Header({ now, onHelp }: { now: number; onHelp: () => void }) {
           onClick={() => chooseTheme(nextTheme(chosenTheme))}>
           <svg viewBox="0 0 16 16" aria-hidden="true"><circle cx="8" cy="8" r="5.5" /><path class="solid" d={chosenTheme === "dark" ? "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0 -11z" : chosenTheme === "light" ? "" : "M8 2.5a5.5 5.5 0 0 1 0 11z"} /></svg>
         </button>
-        <button type="button" class="control icon" title="Help  ?" aria-label="Help" onClick={onHelp}>?</button>
+        {rights?.expires != null && (
+          <button type="button" class="control icon" title="Sign out" aria-label="Sign out" onClick={() => void signOut().catch(took)}>
+            <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M6.5 2.5h-4v11h4M6.5 8h7M10.5 5l3 3-3 3" /></svg>
+          </button>
+        )}
+        <button type="button" class="control icon" title="Help  ?" aria-label="Help" onClick={onHelp}><span aria-hidden="true">?</span></button>
       </div>
     </header>
   );

@@ -105,16 +105,16 @@ export function Endpoints({ params, window, now }: Props) {
         <table class="rows">
           <thead>
             <tr>
-              <ColumnHead name="Service" column="service" order={order} />
+              <ColumnHead name="Service" column="service" order={order} class="service" />
               <ColumnHead name="Route" column="route" order={order} />
               <ColumnHead name="Requests" column="rate" order={order} isNumber />
               <th scope="col" class="wide"><span class="hidden">Traffic over time</span></th>
               <ColumnHead name="Errors" column="errors" order={order} isNumber />
-              <ColumnHead name="p50" column="p50" order={order} isNumber />
+              <ColumnHead name="p50" column="p50" order={order} isNumber class="spare" />
               <ColumnHead name="p95" column="p95" order={order} isNumber />
               <th scope="col" class="wide"><span class="hidden">p95 over time</span></th>
-              <ColumnHead name="p99" column="p99" order={order} isNumber />
-              <ColumnHead name="Max" column="max" order={order} isNumber />
+              <ColumnHead name="p99" column="p99" order={order} isNumber class="spare" />
+              <ColumnHead name="Max" column="max" order={order} isNumber class="spare" />
             </tr>
           </thead>
           <tbody>
@@ -125,15 +125,15 @@ export function Endpoints({ params, window, now }: Props) {
               return (
                 <tr key={each.name} class="goes">
                   <td class="service"><bdi>{each.service}</bdi></td>
-                  <th scope="row"><Link params={to}><span class="method">{each.method}</span><code><bdi>{each.route}</bdi></code></Link></th>
+                  <th scope="row"><Link params={to}><span class="method">{each.method}</span><code><bdi>{each.route}</bdi></code></Link><bdi class="narrow">{each.service}</bdi></th>
                   <td class="n">{rate(each.count / seconds)}</td>
                   <td class="wide">{steps && over && <Sparkline values={rates(over.count, steps)} label={`Traffic of ${each.route}`} />}</td>
                   <td class={`n ${tone(share)}`}>{percent(share)}</td>
-                  <Latency value={each.p50} />
+                  <Latency value={each.p50} isSpare />
                   <Latency value={each.p95} />
                   <td class="wide">{steps && over && <Sparkline values={over.p95_ms} color="--quiet" label={`p95 of ${each.route}`} />}</td>
-                  <Latency value={each.p99} />
-                  <Latency value={each.max} />
+                  <Latency value={each.p99} isSpare />
+                  <Latency value={each.max} isSpare />
                 </tr>
               );
             })}
@@ -146,8 +146,8 @@ export function Endpoints({ params, window, now }: Props) {
   );
 }
 
-function Latency({ value }: { value: number | null }) {
-  return <td class="n">{value === null ? "–" : latency(value)}</td>;
+function Latency({ value, isSpare = false }: { value: number | null; isSpare?: boolean }) {
+  return <td class={isSpare ? "n spare" : "n"}>{value === null ? "–" : latency(value)}</td>;
 }
 
 /** How bad a share of errors is. */

@@ -3,12 +3,13 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { CopyButton } from "../parts/copy-button.tsx";
 import { JsonTree } from "../parts/json-tree.tsx";
+import { LookBack } from "../parts/look-back.tsx";
 import { Empty, RefusedNotice } from "../parts/notice.tsx";
 import { SearchField } from "../parts/search-field.tsx";
 import { useAnswer } from "../state/answers.ts";
 import { useFeed } from "../state/feed.ts";
 import { adjust, changed, go, here } from "../state/place.ts";
-import { PRESETS, type TimeWindow, bounds, iso } from "../state/time-window.ts";
+import { type TimeWindow, bounds, iso } from "../state/time-window.ts";
 import { address } from "../wire/ask.ts";
 import type { EventSummary, OpsEvent } from "../wire/shapes.ts";
 import { count } from "../words/format.ts";
@@ -31,9 +32,8 @@ export function Events({ params, window, now }: Props) {
   const filter = { service: params.get("service"), q: params.get("q") };
   const [level, type] = [params.get("level"), params.get("type")];
   const summary = useAnswer<EventSummary>(address("events/summary", { ...span, ...filter }));
-  const feed = useFeed({ ...span, ...filter, level, type });
+  const feed = useFeed({ ...filter, level, type }, window);
   const { shown, held, release } = useHeld(feed.events, params.get("event"));
-  const earlier = window.last === null ? undefined : PRESETS[PRESETS.findIndex((each) => each === window.last) + 1];
   return (
     <section class="panel" aria-labelledby="events-title">
       <header class="panel-head panel-head-wrap">
@@ -52,8 +52,8 @@ export function Events({ params, window, now }: Props) {
       {feed.events?.length === 0 && <Empty>Nothing was said in this time{filter.q || level || type ? " that the filter wants" : ""}.</Empty>}
       <footer class="panel-foot">
         {feed.hasMore && <button type="button" class="control" onClick={feed.older}>Older</button>}
-        {!feed.hasMore && earlier && <button type="button" class="control" onClick={() => go(changed(here(), { last: earlier }))}>Look {earlier.replace("h", " hours").replace("d", " days")} back</button>}
       </footer>
+      {feed.events && !feed.hasMore && <LookBack window={window} />}
     </section>
   );
 }

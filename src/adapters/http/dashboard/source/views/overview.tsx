@@ -6,13 +6,17 @@ import { Sparkline } from "../charts/sparkline.tsx";
 import { Link, toView, withChanges } from "../parts/link.tsx";
 import { RefusedNotice } from "../parts/notice.tsx";
 import { useAnswer } from "../state/answers.ts";
-import { type TimeWindow, bounds, windowQuery, windowSeconds } from "../state/time-window.ts";
+import { useCell } from "../state/cell.ts";
+import { useFeed } from "../state/feed.ts";
+import { session } from "../state/session.ts";
+import { type TimeWindow, bounds, isLive, windowQuery, windowSeconds } from "../state/time-window.ts";
 import { address } from "../wire/ask.ts";
-import type { MetricsSnapshot, OpsEvent, SeriesGroup, TimeSeries } from "../wire/shapes.ts";
+import type { KnownService, MetricsSnapshot, OpsEvent, SeriesGroup, TimeSeries } from "../wire/shapes.ts";
 import { duration, latency, percent, rate } from "../words/format.ts";
 import { EventLine } from "./event-line.tsx";
-import { watched } from "./own.ts";
+import { OWN_SERVICE, watched } from "./own.ts";
 import { WHOLE } from "./steps.ts";
+import { Welcome } from "./welcome.tsx";
 
 const NEWEST = 8;
 
@@ -26,9 +30,15 @@ export function Overview({ service, window, now }: Props) {
   const query = { ...windowQuery(window), by: "service" };
   const whole = useAnswer<TimeSeries>(address("metrics/series", { ...query, step: WHOLE }));
   const told = useAnswer<TimeSeries>(address("metrics/series", query));
+  const known = useAnswer<KnownService[]>("services");
+  const rights = useCell(session);
+  const { events } = useFeed({ service }, isLive(window) ? null : window);
   const uptime = useAnswer<MetricsSnapshot>(address("metrics", { route: "/", last: "1m" }));
   if (whole.refused) {
     return <RefusedNotice refused={whole.refused} />;
+  }
+  if (events?.length === 0 && known.value?.every((each) => each.service === OWN_SERVICE)) {
+    return <Welcome writesOpen={rights?.writes_open ?? true} />;
   }
   const groups = watched(whole.value?.groups ?? [], serviceOf);
   const shown = service === null ? groups : groups.filter((group) => serviceOf(group) === service);
@@ -37,7 +47,7 @@ export function Overview({ service, window, now }: Props) {
       <Headline groups={shown} seconds={windowSeconds(window, now)} uptime={uptime.value?.uptime_seconds} />
       {shown.length > 0 && <Services groups={shown} series={told.value} window={window} now={now} />}
       <RequestCharts selection={{ service }} services={groups.map(serviceOf)} window={window} now={now} />
-      <Newest service={service} now={now} />
+      <Newest events={events ?? []} now={now} />
     </>
   );
 }
@@ -93,13 +103,12 @@ function Services({ groups, series, window, now }: { groups: SeriesGroup[]; seri
   );
 }
 
-function Newest({ service, now }: { service: string | null; now: number }) {
-  const { value = [] } = useAnswer<OpsEvent[]>(address("events", { service, limit: NEWEST }));
+function Newest({ events, now }: { events: OpsEvent[]; now: number }) {
   return (
     <section class="panel" aria-label="Newest events">
       <header class="panel-head"><h2>Newest events</h2><Link params={toView("events")}>All events</Link></header>
       <ol class="events">
-        {value.map((event) => <li key={event.id}><EventLine event={event} now={now} /></li>)}
+        {events.slice(0, NEWEST).map((event) => <li key={event.id}><EventLine event={event} now={now} /></li>)}
       </ol>
     </section>
   );

@@ -72,7 +72,7 @@ function Codes({ rows }: { rows: MetricsRow[] }) {
         <tbody>
           {rows.map((row) => (
             <tr key={row.status_code}>
-              <th scope="row"><i class={`code code-${Math.floor(row.status_code / 100)}`} />{row.status_code}</th>
+              <th scope="row"><i class={`status status-${Math.floor(row.status_code / 100)}`} />{row.status_code}</th>
               <td class="n">{count(row.count)}</td>
               <td class="n">{percent(row.count / all)}</td>
               <td class="n">{latency(row.p50_ms)}</td>
