@@ -2,13 +2,14 @@
 
 import click
 
-from . import engine, events, exposition, footprint, ingest, middleware, shipping
+from . import engine, events, exposition, footprint, ingest, live, middleware, shipping
 
 BENCHMARKS = {
     "middleware": middleware.run,
     "shipping": shipping.run,
     "events": events.run,
     "ingest": ingest.run,
+    "live": live.run,
     "footprint": footprint.run,
     "engine": engine.run,
     "exposition": exposition.run,
