@@ -1,13 +1,14 @@
-"""`python -m benchmarks [middleware|events|ingest|footprint|engine|exposition] [--quick]`."""
+"""`python -m benchmarks [middleware|events|ingest|live|footprint|engine|exposition] [--quick]`."""
 
 import click
 
-from . import engine, events, exposition, footprint, ingest, middleware
+from . import engine, events, exposition, footprint, ingest, live, middleware
 
 BENCHMARKS = {
     "middleware": middleware.run,
     "events": events.run,
     "ingest": ingest.run,
+    "live": live.run,
     "footprint": footprint.run,
     "engine": engine.run,
     "exposition": exposition.run,
