@@ -64,11 +64,18 @@ class Opsboard:
         self.recorder = EventRecorder(store.journal, clock)
         self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
         self.intake = Intake()
-        self.spans = SpanRecorder(self.samples, self.recorder, clock, self.intake)
         self.logs = LogRecorder(self.recorder, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
         self.histograms = HistogramRecorder(
-            store.journal, self.samples, self.rollups, self.series_limit, clock
+            store.journal,
+            self.samples,
+            self.rollups,
+            self.series_limit,
+            clock,
+            intake=self.intake,
+        )
+        self.spans = SpanRecorder(
+            self.samples, self.recorder, clock, intake=self.intake, histograms=self.histograms
         )
         self.projections: dict[str, SampleProjection | EventProjection] = {
             "rollups": self.rollups,
