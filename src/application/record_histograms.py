@@ -33,7 +33,8 @@ class SentHistogram(msgspec.Struct, frozen=True):
     """The requests of a series in (`started_ns`, `ended_ns`], as they were sent.
 
     Times are ns since 1970; a start of 0 is unknown. With `stream`, the name (16 bytes) of a
-    counter that started then, they are all that it ever counted.
+    counter that started then, they are all that it ever counted. `metric` is the name that a
+    reason gives them.
     """
 
     series: SeriesKey
@@ -41,6 +42,7 @@ class SentHistogram(msgspec.Struct, frozen=True):
     ended_ns: int
     histogram: MeasuredHistogram
     stream: bytes | None = None
+    metric: str = ""
 
 
 class HistogramRecorder:
@@ -138,14 +140,14 @@ class _Draft:
             sent.histogram.check()
             self._count(sent)
         except (UnusableHistogram, NotCounted) as reason:
-            self.refused[str(reason)] += 1
+            self.refused[f"{sent.metric}: {reason}" if sent.metric else str(reason)] += 1
 
     def _check_time(self, sent: SentHistogram) -> None:
         ended_at_ms = sent.ended_ns // NS_PER_MS
         if ended_at_ms < self._oldest_ms:
-            raise UnusableHistogram(f"ended before {format_ms(self._oldest_ms)}")
+            raise UnusableHistogram(f"must not end before {format_ms(self._oldest_ms)}")
         if ended_at_ms > self._now_ns // NS_PER_MS + MAX_AHEAD_MS:
-            raise UnusableHistogram("ended more than a day ahead of the server's clock")
+            raise UnusableHistogram("must end at most a day ahead of the server's clock")
 
     def _count(self, sent: SentHistogram) -> None:
         if sent.stream is None:
@@ -180,7 +182,7 @@ class _Draft:
         """Keep where a counter stands, also where it does not count: it never does later."""
         if known is None:
             if len(self._streams) + len(self.newest) >= MAX_STREAMS:
-                raise NotCounted(f"is one more counter than the {MAX_STREAMS} that are kept")
+                raise NotCounted(f"there are more counters than the {MAX_STREAMS} that are kept")
         elif not known.is_followed_by(point):
             return
         self.newest[point.stream] = point
@@ -189,4 +191,5 @@ class _Draft:
         """Raises `NotCounted` where the service sends samples of its requests, too."""
         newest = self._sampled.get(sent.series.service, -1)
         if newest > sent.ended_ns // NS_PER_MS - ONE_SOURCE_MS:
-            raise NotCounted("is of a service whose spans or samples count already")
+            service = sent.series.service
+            raise NotCounted(f"spans or samples count the requests of {service} already")

@@ -25,8 +25,8 @@ KEY = SeriesKey("shop", "/cart/{id}", "GET", 200)
 MINUTE_NS = 60 * SECOND_NS
 DAY_NS = 1_440 * MINUTE_NS
 NAME = b"a-counter-of-one"
-TOLD_BY_SAMPLES = "is of a service whose spans or samples count already"
-STARTED_EARLIER = "started more than a day ago or at an unknown time, and is counted from now on"
+TOLD_BY_SAMPLES = "spans or samples count the requests of shop already"
+STARTED_EARLIER = "the counter started over a day ago or at an unknown time: it counts from here on"
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ async def test_counts_that_fall_without_a_new_start_do_not_count(
     await client.export(5)
     client.counted = 1
     (refused,) = await client.export(0)
-    assert refused.startswith("fell, or changed its buckets, without a new start")
+    assert refused.startswith("the counter fell or changed its buckets without a new start")
     assert await client.export(3) == {}
     assert await total(board) == 8
 
@@ -280,9 +280,9 @@ async def test_what_can_not_count_is_refused_by_reason_and_the_rest_is_kept(
     wrong = replace(good, histogram=replace(good.histogram, count=2))
     board.samples.max_behind = 7 * DAY_NS
     assert await send(board, [future, wrong, good, wrong, old]) == {
-        "ended more than a day ahead of the server's clock": 1,
+        "must end at most a day ahead of the server's clock": 1,
         "the buckets must add up to the count": 2,
-        "ended before 2026-01-24T09:00:00.000Z": 1,
+        "must not end before 2026-01-24T09:00:00.000Z": 1,
     }
     assert await total(board) == 1
 
@@ -293,7 +293,7 @@ async def test_no_more_counters_are_kept_than_there_is_room_for(
     monkeypatch.setattr(record_histograms, "MAX_STREAMS", 2)
     clients = [Client(board, clock, b"%016d" % n) for n in range(3)]
     refused = [await client.export(1) for client in clients]
-    assert refused == [{}, {}, {"is one more counter than the 2 that are kept": 1}]
+    assert refused == [{}, {}, {"there are more counters than the 2 that are kept": 1}]
     assert await clients[0].export(1) == {}
     assert await total(board) == 3
 

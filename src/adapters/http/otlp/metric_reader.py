@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -68,7 +68,7 @@ class MetricReader:
             except (InvalidInput, UnusableHistogram) as fault:
                 found.faults[f"{source.metric}: {fault}"] += 1
             else:
-                found.sent.extend(sent)
+                found.sent.extend([sent] if sent else [])
             if number % POINTS_AT_ONCE == 0:
                 await asyncio.sleep(0)
         return found
@@ -111,30 +111,31 @@ class MetricReader:
             temporality == _CUMULATIVE,
         )
 
-    def _sent(self, source: _Source, point: Any) -> Iterable[SentHistogram]:
+    def _sent(self, source: _Source, point: Any) -> SentHistogram | None:
         """The histogram that a point is; none where it says that there is none."""
         number = self._form.number
         if number(point, "flags") & _NO_VALUE:
-            return
+            return None
         attributes = self._form.attributes(point)
         started_ns = number(point, "start_time_unix_nano")
         ended_ns = number(point, "time_unix_nano")
         if max(started_ns, ended_ns) >= _SUM_LIMIT or started_ns > ended_ns:
-            raise InvalidInput.of("", "must not end before it starts, nor after 2262")
+            raise UnusableHistogram("must not end before it starts, nor after 2262")
         series = series_of(
             source.service,
             _with_route(attributes, source.metric),
             failed="error.type" in attributes,
         )
         if series is None:
-            raise InvalidInput.of("", "must have http.request.method")
+            raise UnusableHistogram("must have http.request.method")
         name = (source.identity, attributes, started_ns)
-        yield SentHistogram(
+        return SentHistogram(
             series,
             started_ns,
             ended_ns,
             self._histogram(source, point),
             hashlib.sha256(_encode(name)).digest()[:_NAME_BYTES] if source.is_cumulative else None,
+            source.metric,
         )
 
     def _histogram(self, source: _Source, point: Any) -> MeasuredHistogram:
