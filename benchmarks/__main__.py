@@ -1,14 +1,16 @@
-"""`python -m benchmarks [middleware|events|footprint|engine] [--quick]`."""
+"""`python -m benchmarks [middleware|events|ingest|footprint|engine|exposition] [--quick]`."""
 
 import click
 
-from . import engine, events, footprint, middleware
+from . import engine, events, exposition, footprint, ingest, middleware
 
 BENCHMARKS = {
     "middleware": middleware.run,
     "events": events.run,
+    "ingest": ingest.run,
     "footprint": footprint.run,
     "engine": engine.run,
+    "exposition": exposition.run,
 }
 
 

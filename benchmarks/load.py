@@ -3,8 +3,9 @@
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import cast
 
 import uvloop
@@ -39,11 +40,17 @@ def get_request(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nAccept: */*\r\n\r\n".encode()
 
 
-def post_request(path: str, body: bytes, token: str) -> bytes:
-    """A POST of JSON as bytes."""
+def post_request(
+    path: str,
+    body: bytes,
+    token: str,
+    headers: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"}),
+) -> bytes:
+    """A POST as bytes, of JSON unless the headers say otherwise."""
+    said = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nAccept: */*\r\nX-Ops-Token: {token}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"{said}Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 

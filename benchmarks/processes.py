@@ -43,6 +43,12 @@ class Server:
             raise RuntimeError(f"{path} was answered with {response.status}: {body!r}")
         return body
 
+    def cpu_seconds(self) -> float:
+        """How much processor time all threads of the process have taken, on Linux."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2]
+        user, system = fields.split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def resident_mib(self) -> float:
         """How much memory the process holds. Raises `RuntimeError` where Linux does not say."""
         status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")

@@ -109,7 +109,7 @@ class Reader:
 
     def start(self, line: str) -> None:
         """Run a server in the background; one that the page had on the same port is stopped."""
-        wanted = re.search(r"--port (\d+)", line)
+        wanted = re.search(r"(?:--port |--bind 127\.0\.0\.1:)(\d+)", line)
         written = wanted[1] if wanted else "8000"
         self._stop(written)
         process = subprocess.Popen(

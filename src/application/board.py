@@ -3,33 +3,43 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from ..domain.entry import IdempotencyKey
 from ..domain.event import DEFAULT_SERVICE, RecordedEvent
+from ..domain.keyed_samples import KeyedSamples
 from ..domain.metrics import MetricsSnapshot
 from ..domain.retention import Retention
 from ..domain.sample import RequestSample, SampleBatch, SeriesKey
+from .background_events import BackgroundEvents
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
+from .caught import Caught, ExceptionRate
+from .count_events import EventCounts
+from .error_triage import ErrorTriage
 from .errors import OpsboardError
 from .event_feed import EventFeed
 from .health import HealthChecks
 from .intake import Intake
 from .ports import Clock, Ids, Store
+from .project_errors import ErrorProjection
 from .project_events import EventProjection
 from .project_samples import SampleProjection
 from .query_catalogue import CatalogueQueries
 from .query_deploys import DeployQueries
 from .query_events import EventQueries
 from .query_metrics import MetricsQueries
+from .query_overview import OverviewQueries
 from .query_series import SeriesQueries
+from .query_slowest import SlowestQueries
 from .record import EventRecorder, SampleRecorder
 from .record_histograms import HistogramRecorder
 from .record_logs import LogRecorder
 from .record_spans import SpanRecorder
 from .retain import Retainer
+from .versions import ServiceVersions
+from .vitals import VitalsQueries
 
 RETRY_SECONDS = 1.0
 
@@ -63,9 +73,12 @@ class Opsboard:
         self.series_limit = SeriesLimit(max_series, self._say_series_exceeded)
         self.recorder = EventRecorder(store.journal, clock)
         self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
+        self.event_queries = EventQueries(store.event_index)
+        self.versions = ServiceVersions(self.recorder, self.event_queries, clock)
         self.intake = Intake()
-        self.logs = LogRecorder(self.recorder, self.intake)
+        self.logs = LogRecorder(self.recorder, self.versions, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
+        self.event_counts = EventCounts(store.journal)
         self.histograms = HistogramRecorder(
             store.journal,
             self.samples,
@@ -75,13 +88,22 @@ class Opsboard:
             intake=self.intake,
         )
         self.spans = SpanRecorder(
-            self.samples, self.recorder, clock, intake=self.intake, histograms=self.histograms
+            self.samples,
+            self.recorder,
+            self.versions,
+            self.intake,
+            clock,
+            histograms=self.histograms,
         )
-        self.projections: dict[str, SampleProjection | EventProjection] = {
+        self.errors = ErrorProjection(store.journal, store.folds, clock)
+        self.projections: dict[str, SampleProjection | EventProjection | ErrorProjection] = {
             "rollups": self.rollups,
-            "event_index": EventProjection(store.journal, store.event_index),
+            "event_index": EventProjection(
+                store.journal, store.event_index, self.event_counts.take
+            ),
+            "error_groups": self.errors,
         }
-        self.event_queries = EventQueries(store.event_index)
+        self.error_groups = ErrorTriage(self.errors, store.event_index, self.recorder, clock)
         self.event_feed = EventFeed(store.journal)
         self.metrics_queries = MetricsQueries(
             store.journal, self.samples, self.rollups, store.rollups, clock
@@ -89,7 +111,11 @@ class Opsboard:
         self.series_queries = SeriesQueries(
             self.metrics_queries, store.journal, store.rollups, clock
         )
-        self.catalogue = CatalogueQueries(self.metrics_queries)
+        self.overview_queries = OverviewQueries(
+            self.metrics_queries, self.series_queries, clock, self.errors
+        )
+        self.slowest_queries = SlowestQueries(self.metrics_queries, store.journal, clock)
+        self.catalogue = CatalogueQueries(self.metrics_queries, self.versions)
         self.deploys = DeployQueries(self.event_queries, self.metrics_queries, clock)
         self.health = HealthChecks(
             store,
@@ -99,7 +125,18 @@ class Opsboard:
             intake=self.intake,
             clock=clock,
         )
-        self.retainer = Retainer(store, self.rollups, retention, clock)
+        self.vitals = VitalsQueries(
+            store,
+            projections=self.projections,
+            samples=self.samples,
+            series_limit=self.series_limit,
+            events=self.event_counts,
+            intake=self.intake,
+            clock=clock,
+        )
+        self.retainer = Retainer(store, self.rollups, self.errors, retention, clock)
+        self._background_events = BackgroundEvents(self.recorder)
+        self._exceptions = ExceptionRate(clock.monotonic)
         self._said: set[asyncio.Task[RecordedEvent]] = set()
 
     async def __aenter__(self) -> Self:
@@ -117,10 +154,13 @@ class Opsboard:
         async with self.store.opened():
             await self.retainer.load()
             self.samples.max_behind = self.retainer.retention.raw
+            await self.event_counts.start()
             for projection in self.projections.values():
                 await projection.start()
+            await self.versions.load()
             for seen in self.rollups.series.seen:
                 self.series_limit.learn(seen.key)
+            self._background_events.start()
             work = [
                 self.samples.run,
                 *(p.run for p in self.projections.values()),
@@ -140,6 +180,7 @@ class Opsboard:
         try:
             await self.samples.flush()
             await asyncio.gather(*self._said, return_exceptions=True)
+            await self._background_events.finish()
             for projection in self.projections.values():
                 await projection.catch_up()
                 await projection.save()
@@ -155,6 +196,26 @@ class Opsboard:
         """Take one sample: its series' number, latency and end in ns; never fails, never waits."""
         return self.samples.observe
 
+    def say_later(self, make: Callable[[], Mapping[str, Any]]) -> None:
+        """Record an event without waiting for it; in this, a board is an `EventSink`.
+
+        `make` gives what `record_event` takes, and is called on the board's loop.
+        """
+        self._background_events.put(make)
+
+    def caught(self, error: Exception, *, service: str, route: str, method: str) -> None:
+        """Record an exception that no handler took, as an event, without waiting for it.
+
+        Of more than 5 a second, after the first 20, those beyond are only counted.
+        """
+        if not self._exceptions.allows():
+            self._background_events.refuse()
+            return
+        found = Caught.of(error)
+        self._background_events.put(
+            lambda: found.event(service=service, route=route, method=method)
+        )
+
     async def record_samples(
         self, samples: Sequence[RequestSample] | SampleBatch, key: IdempotencyKey | None = None
     ) -> int:
@@ -163,8 +224,9 @@ class Opsboard:
         Raises `InvalidInput` naming the first bad rows, `IdempotencyClash`, `Overloaded`,
         `StoreUnavailable`.
         """
-        batch = samples if isinstance(samples, SampleBatch) else SampleBatch.of(samples)
-        return await self.samples.record(batch, key)
+        if not isinstance(samples, SampleBatch):
+            return await self.samples.record(KeyedSamples.of(samples, self.samples.find), key)
+        return await self.samples.record(samples, key)
 
     def _say_series_exceeded(self, service: str) -> None:
         """Record, once a day, that a service has more series than it may."""

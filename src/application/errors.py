@@ -29,5 +29,9 @@ class BrokenChain(OpsboardError):
     """An entry does not follow the one before it."""
 
 
+class ErrorGroupNotFound(OpsboardError):
+    """No error group has this fingerprint."""
+
+
 class EventNotFound(OpsboardError):
     """No event has this id."""

@@ -9,6 +9,7 @@ from .cardinality import SeriesLimit
 from .errors import OpsboardError
 from .intake import Intake
 from .ports import Clock, Store
+from .project_errors import ErrorProjection
 from .project_events import EventProjection
 from .project_samples import SampleProjection
 from .record import SampleRecorder
@@ -33,7 +34,7 @@ class HealthChecks:
     def __init__(
         self,
         store: Store,
-        projections: Mapping[str, SampleProjection | EventProjection],
+        projections: Mapping[str, SampleProjection | EventProjection | ErrorProjection],
         *,
         samples: SampleRecorder,
         series_limit: SeriesLimit,
@@ -86,7 +87,9 @@ class HealthChecks:
         said = ", ".join(sorted(limit.refused))
         return Check(True, f"more than {limit.limit} in {said}: the rest count as (other)")
 
-    async def _check_projection(self, projection: SampleProjection | EventProjection) -> Check:
+    async def _check_projection(
+        self, projection: SampleProjection | EventProjection | ErrorProjection
+    ) -> Check:
         try:
             lag = await projection.lag()
         except OpsboardError as error:

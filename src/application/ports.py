@@ -296,6 +296,40 @@ class RollupStore(Protocol):
         ...
 
 
+class StoreVitals(msgspec.Struct, frozen=True):
+    """What a store takes in bytes, how many writes wait for it, and how long commits took.
+
+    `commits` are those since the store was opened, as series 0; of none where nothing is committed.
+    """
+
+    size_bytes: int
+    writes_waiting: int = 0
+    commits: Rollups = Rollups.none()
+
+
+class SavedFold(msgspec.Struct, frozen=True):
+    """A fold of the entries up to `checkpoint`; `state` is None where what was kept is damaged."""
+
+    checkpoint: int = 0
+    state: bytes | None = b""
+
+
+class FoldStore(Protocol):
+    """Folds that are kept whole, each under its name. Every method raises `StoreUnavailable`."""
+
+    async def load(self, name: str) -> SavedFold:
+        """What was last saved under a name."""
+        ...
+
+    async def save(self, name: str, fold: SavedFold, expected: int) -> bool:
+        """Save a fold and its checkpoint as one, if the checkpoint there still is `expected`."""
+        ...
+
+    async def clear(self, name: str) -> None:
+        """Forget what was saved under a name."""
+        ...
+
+
 class Store(Protocol):
     """One place that keeps a journal and its read models."""
 
@@ -312,6 +346,11 @@ class Store(Protocol):
     @property
     def rollups(self) -> RollupStore:
         """The read model of samples."""
+        ...
+
+    @property
+    def folds(self) -> FoldStore:
+        """The folds that are kept whole."""
         ...
 
     def opened(self) -> AbstractAsyncContextManager["Store"]:
@@ -339,4 +378,8 @@ class Store(Protocol):
 
     async def check_writable(self) -> None:
         """Commit something that changes nothing. Raises `StoreUnavailable`."""
+        ...
+
+    async def vitals(self) -> StoreVitals:
+        """How it is; cheap, also while it is busy. Raises `StoreUnavailable`."""
         ...

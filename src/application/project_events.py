@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..domain.entry import Recorded, Stream, UnreadableEntry
 from ..domain.event import OperationalEvent, RecordedEvent
@@ -19,10 +19,19 @@ _log = logging.getLogger(__name__)
 class EventProjection:
     """Keeps the index of events up with the journal."""
 
-    def __init__(self, journal: Journal, index: EventIndex) -> None:
-        """Index in `index` what `journal` holds."""
+    def __init__(
+        self,
+        journal: Journal,
+        index: EventIndex,
+        on_read: Callable[[Sequence[RecordedEvent], int, int], None] = lambda *_: None,
+    ) -> None:
+        """Index in `index` what `journal` holds.
+
+        `on_read` is brought what was read, and the numbers of the first and the last entry.
+        """
         self._journal = journal
         self._index = index
+        self._on_read = on_read
         self.unreadable = 0
 
     async def start(self) -> None:
@@ -42,22 +51,8 @@ class EventProjection:
             async for page in self._journal.follow(Stream.EVENTS, after):
                 if page[0].number != after + 1:
                     break
-                await self._wait_for_calm(after)
+                await wait_for_calm(self._journal, after)
                 after = checkpoint = await self._add(page, checkpoint)
-
-    async def _wait_for_calm(self, checkpoint: int) -> None:
-        """Let events pour in: indexing them now would hold up those who wait for their commit.
-
-        An answer holds what is not indexed too, at the price of reading it, so the wait ends at
-        `MAX_TAIL_ENTRIES`.
-        """
-        head = (await self._journal.head(Stream.EVENTS)).number
-        while head - checkpoint < MAX_TAIL_ENTRIES:
-            before = head
-            await asyncio.sleep(CALM_SECONDS)
-            head = (await self._journal.head(Stream.EVENTS)).number
-            if head - before <= CALM_ENTRIES:
-                return
 
     async def save(self) -> None:
         """Nothing to save: the index is saved as it grows."""
@@ -74,6 +69,7 @@ class EventProjection:
             RecordedEvent(number, event)
             for number, event in readable(self._journal, page, OperationalEvent, self._leave_out)
         ]
+        self._on_read(events, page[0].number, page[-1].number)
         if await self._index.add(events, page[-1].number, expected):
             return page[-1].number
         return await self._index.checkpoint()
@@ -81,3 +77,18 @@ class EventProjection:
     def _leave_out(self, recorded: Recorded, error: UnreadableEntry) -> None:
         self.unreadable += 1
         _log.error("%s %d is left out: %s", recorded.stream, recorded.number, error)
+
+
+async def wait_for_calm(journal: Journal, checkpoint: int) -> None:
+    """Let events pour in: folding them now would hold up those who wait for their commit.
+
+    An answer holds what is not folded too, at the price of reading it, so the wait ends at
+    `MAX_TAIL_ENTRIES`.
+    """
+    head = (await journal.head(Stream.EVENTS)).number
+    while head - checkpoint < MAX_TAIL_ENTRIES:
+        before = head
+        await asyncio.sleep(CALM_SECONDS)
+        head = (await journal.head(Stream.EVENTS)).number
+        if head - before <= CALM_ENTRIES:
+            return

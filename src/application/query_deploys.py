@@ -15,6 +15,7 @@ from ..domain.comparison import (
     compare,
     distribution,
     endpoint_of,
+    is_own_stream,
 )
 from ..domain.deploy import Period, Verdict, around, judge
 from ..domain.event import EventFilter, EventType, RecordedEvent
@@ -101,12 +102,16 @@ class DeployQueries:
             else iter(())
             for span in spans
         ]
-        keys = [seen.key for seen in self._metrics.known.seen]
-        whole = self._grouped([() if key.service == service else None for key in keys])
-        routes = self._grouped(
-            [endpoint_of(key) if key.service == service else None for key in keys]
+        routes = Grouped(
+            self._metrics.known,
+            [
+                endpoint_of(seen.key)
+                if seen.key.service == service and not is_own_stream(seen.key)
+                else None
+                for seen in self._metrics.known.seen
+            ],
         )
-        verdict, total, latency = await asyncio.to_thread(_compared, spans, pieces, whole, routes)
+        verdict, total, latency = await asyncio.to_thread(_compared, spans, pieces, routes)
         before, after = spans
         return Deploy(
             deploy,
@@ -115,9 +120,6 @@ class DeployQueries:
             verdict,
             latency,
         )
-
-    def _grouped(self, labels: Sequence[tuple[str, ...] | None]) -> Grouped:
-        return Grouped(self._metrics.known, labels)
 
     async def _neighbours(self, deploy: RecordedEvent, window_ms: int) -> list[int]:
         """When (ms) the same service was deployed in the time around."""
@@ -133,10 +135,10 @@ class DeployQueries:
 
 
 def _compared(
-    spans: Sequence[Window], pieces: Sequence[Iterator[Piece]], whole: Grouped, routes: Grouped
+    spans: Sequence[Window], pieces: Sequence[Iterator[Piece]], routes: Grouped
 ) -> tuple[Verdict, Compared, Distribution]:
     """The comparison itself; on a thread, since rollups are unpacked as they are taken."""
-    totals = [SpanFold(Span(span, Tier.MINUTE), whole) for span in spans]
+    totals = [SpanFold(Span(span, Tier.MINUTE), routes.as_one()) for span in spans]
     by_route = [SpanFold(Span(span, Tier.MINUTE), routes) for span in spans]
     for side, some in enumerate(pieces):
         for piece in some:

@@ -1,10 +1,10 @@
 """Questions about request samples: answered from rollups, what is pending, and the samples."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -25,6 +25,8 @@ from .project_samples import FOLD_AT_ONCE, SampleProjection
 from .readable import read_numbers, readable
 from .record import SampleRecorder
 from .repeated_merge import RepeatedMerge
+
+T = TypeVar("T")
 
 TRIES = 10
 FLUSH_WAIT_SECONDS = 1.0
@@ -145,6 +147,43 @@ class MetricsQueries:
                 unpacked = (Piece(each.start_ms, each.rollups, is_stored=True) for each in stored)
                 return chain(unpacked, pending)
         raise StoreUnavailable("the samples asked for are being moved; try again")
+
+    async def from_samples(
+        self, question: MetricsQuestion, take: Callable[[Ints, SampleBatch], T]
+    ) -> list[T]:
+        """What `take` makes of each batch that has samples in the window, and of its series' ids.
+
+        Batches have others, too. Raises what `pieces` does.
+        """
+        for _ in range(TRIES):
+            try:
+                # No rollup is that short: everything is to be cut out of samples.
+                _, _, cuts = await self._look(question, 1)
+                return [each for cut in cuts for each in await self._taken(cut, take)]
+            except _Moved:
+                await self._projection.catch_up()
+        raise StoreUnavailable("the samples asked for are being moved; try again")
+
+    async def _taken(self, cut: "_Cut", take: Callable[[Ints, SampleBatch], T]) -> list[T]:
+        found: list[T] = []
+        read = 0
+        for part in _parts(cut.numbers):
+            entries: list[Recorded] = []
+            async for page in read_numbers(self._journal, Stream.SAMPLES, part):
+                entries += page
+            read += len(entries)
+            batches = readable(self._journal, entries, SampleBatch, self._projection.leave_out)
+            found += await asyncio.to_thread(self._each_taken, batches, take)
+        if read < len(cut.numbers):
+            raise _Moved
+        return found
+
+    def _each_taken(
+        self,
+        batches: Iterator[tuple[int, SampleBatch]],
+        take: Callable[[Ints, SampleBatch], T],
+    ) -> list[T]:
+        return [take(self._projection.series.ids_of(batch), batch) for _, batch in batches]
 
     async def _look(
         self, question: MetricsQuestion, step_ms: int

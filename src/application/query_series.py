@@ -100,7 +100,7 @@ class SeriesQueries:
         since = max(0, until - DEFAULT_SPAN_MS) if since == EVER.since else since
         if until <= since:
             raise InvalidInput.of("until", "must lie after since")
-        finest, kept_from = await self._finest(since)
+        finest, kept_from = await self.finest(since)
         if step is None:
             step_ms = max(readable_step(until - since, DEFAULT_POINTS), finest)
         else:
@@ -113,7 +113,7 @@ class SeriesQueries:
         steps = Steps(first, step_ms, -(-(until - first) // step_ms))
         return replace(question, window=Window(since, until)), steps
 
-    async def _finest(self, since: int) -> tuple[int, int]:
+    async def finest(self, since: int) -> tuple[int, int]:
         """The finest step (ms) that is all kept since a moment, and since when finer ones are."""
         hours = await self._rollups.starts(Tier.HOUR)
         minutes = await self._rollups.starts(Tier.MINUTE)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 from ..domain.entry import Stream
 from .ports import Clock, Store
+from .project_errors import GROUPS, ErrorProjection
 from .project_events import EventProjection
 from .project_samples import SampleProjection
 
@@ -13,11 +14,12 @@ ENTRIES_A_STEP = 1_024
 async def rebuild(store: Store, clock: Clock) -> AsyncIterator[tuple[int, int]]:
     """Drop the read models and fold them again; how many entries of how many are folded.
 
-    What retention left only as rollups stays as it is. Cut off, it goes on where it was the next
-    time that the store is opened. Raises `StoreUnavailable`.
+    What retention left only as rollups, or as counts of errors, stays as it is. Cut off, it goes
+    on where it was the next time that the store is opened. Raises `StoreUnavailable`.
     """
     await store.rollups.clear()
     await store.event_index.clear()
+    await store.folds.clear(GROUPS)
     samples = SampleProjection(store.journal, store.rollups, clock)
     await samples.load()
     start = samples.checkpoint
@@ -29,4 +31,8 @@ async def rebuild(store: Store, clock: Clock) -> AsyncIterator[tuple[int, int]]:
         await samples.save()
         yield samples.checkpoint - start, total
     await EventProjection(store.journal, store.event_index).catch_up()
+    errors = ErrorProjection(store.journal, store.folds, clock)
+    await errors.start()
+    await errors.catch_up()
+    await errors.save()
     yield total, total

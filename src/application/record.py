@@ -16,9 +16,10 @@ from ..domain.entry import IdempotencyKey, Stream
 from ..domain.event import DEFAULT_SERVICE, OperationalEvent, RecordedEvent
 from ..domain.exception_event import EventFields
 from ..domain.instant import NS_PER_MS
-from ..domain.interning import InternedSeries, distinct
+from ..domain.interning import InternedSeries
+from ..domain.keyed_samples import Find, KeyedSamples, canonical
 from ..domain.sample import Ints, SampleBatch, SeriesKey
-from ..domain.validation import InvalidInput
+from ..domain.validation import InvalidInput, Violation
 from .cardinality import SeriesLimit
 from .errors import OpsboardError, Overloaded, StoreUnavailable
 from .ports import Clock, Ids, Journal
@@ -29,6 +30,7 @@ EVENTS_AT_ONCE = 200
 """After so many of a batch were made, other requests have their turn."""
 MAX_BATCH = 4_096
 MAX_WAITING_SAMPLES = 200_000
+MAX_RECORDING_SAMPLES = 1_000_000
 MAX_KEY_LENGTH = 255
 
 _log = logging.getLogger(__name__)
@@ -135,18 +137,21 @@ class SampleRecorder:
         self._series_limit = series_limit
         self._limit = limit
         self._interned = InternedSeries()
+        self.find: Find = self._interned.find
+        """The number of a series by its key; None where it has none yet."""
         self._numbers, self._latencies, self._ends = array("q"), array("q"), array("q")
         self._batches: deque[tuple[IdempotencyKey, SampleBatch]] = deque()
         self._waiting = 0
+        self._recording = 0
         self._flushing = asyncio.Lock()
         self._full = asyncio.Event()
         self.dropped = 0
 
     def series(self, key: SeriesKey) -> int:
         """See `SampleSink.series`; past the limit, the number of the route `(other)`."""
-        known = self._interned.find(key)
+        known = self.find(key)
         if known is None:
-            known = self._interned.number(self._series_limit.admit(key.in_unicode()))
+            known = self._interned.number(self._series_limit.admit(canonical(key)))
         return known
 
     def observe(self, series: int, latency_ns: int, ended_at: int) -> None:
@@ -159,33 +164,67 @@ class SampleRecorder:
             self._cut_batch()
             self._full.set()
 
-    async def record(self, batch: SampleBatch, key: IdempotencyKey | None = None) -> int:
-        """Record a batch, all or nothing; how many samples it had, once they are durable.
+    async def record(
+        self, samples: KeyedSamples | SampleBatch, key: IdempotencyKey | None = None
+    ) -> int:
+        """Record samples, all or none; how many there were, once they are durable.
 
         With a key that was used within 24 hours for the same thing, nothing is recorded. Raises
-        `InvalidInput` naming the first bad rows, `IdempotencyClash`, `Overloaded`,
-        `StoreUnavailable`.
+        `InvalidInput` naming the first bad rows, `IdempotencyClash`, `StoreUnavailable`, and
+        `Overloaded` also where `MAX_RECORDING_SAMPLES` are on their way already.
         """
-        violations = batch.violations(self._clock.now() // NS_PER_MS, self._oldest_ms())
+        if isinstance(samples, SampleBatch):
+            samples = KeyedSamples.of_batch(samples, self.find)
+        violations = self.violations(samples)
         if violations:
             raise InvalidInput(violations)
-        if len(batch):
-            await self._journal.append(Stream.SAMPLES, self._entries_of(batch), key)
-        return len(batch)
+        numbers = samples.series
+        if samples.new:
+            new = numbers < 0
+            numbers = numbers.copy()
+            numbers[new] = (await self._admitted(samples.new))[-1 - numbers[new]]
+        await self.record_numbered(numbers, samples.latency_ns, samples.ended_at_ms, key)
+        return len(samples)
+
+    async def _admitted(self, new: Sequence[SeriesKey]) -> Ints:
+        """The numbers of series that had none."""
+        numbers = np.empty(len(new), np.int64)
+        for start in range(0, len(new), MAX_BATCH):
+            part = slice(start, start + MAX_BATCH)
+            numbers[part] = [self.series(key) for key in new[part]]
+            if len(new) > MAX_BATCH:
+                await asyncio.sleep(0)
+        return numbers
+
+    def violations(self, samples: KeyedSamples) -> list[Violation]:
+        """What is wrong with the first bad rows, by their place: `/7/latency_ms`."""
+        return samples.violations(self.now_ms(), self.oldest_ms)
+
+    def now_ms(self) -> int:
+        """The end of a sample that does not say when it ended, in ms since 1970."""
+        return self._clock.now() // NS_PER_MS
 
     async def record_numbered(
-        self, numbers: Ints, latency_ns: Ints, ended_at_ms: Ints, key: IdempotencyKey
+        self, numbers: Ints, latency_ns: Ints, ended_at_ms: Ints, key: IdempotencyKey | None
     ) -> None:
         """Record valid samples by the numbers that `series` gave, as `record` does."""
-        entries = [
-            self._interned.batch(
-                numbers[start : start + MAX_BATCH],
-                latency_ns[start : start + MAX_BATCH],
-                ended_at_ms[start : start + MAX_BATCH],
-            )
-            for start in range(0, len(numbers), MAX_BATCH)
-        ]
-        await self._journal.append(Stream.SAMPLES, entries, key)
+        count = len(numbers)
+        if self._recording and self._recording + count > MAX_RECORDING_SAMPLES:
+            raise Overloaded("too many samples are waiting for the disk")
+        self._recording += count
+        try:
+            entries = []
+            for start in range(0, count, MAX_BATCH):
+                part = slice(start, start + MAX_BATCH)
+                entries.append(
+                    self._interned.batch(numbers[part], latency_ns[part], ended_at_ms[part])
+                )
+                if count > MAX_BATCH:
+                    await asyncio.sleep(0)
+            if entries:
+                await self._journal.append(Stream.SAMPLES, entries, key)
+        finally:
+            self._recording -= count
 
     def batch_of(self, numbers: Ints, latency_ns: Ints, ended_at_ms: Ints) -> SampleBatch:
         """The batch of samples whose series have the numbers that `series` gave."""
@@ -194,33 +233,9 @@ class SampleRecorder:
     @property
     def oldest_ms(self) -> int:
         """The earliest end that a sample may have, in ms since 1970."""
-        return self._oldest_ms()
-
-    def _oldest_ms(self) -> int:
-        """The earliest end that a sample may have, in ms since 1970."""
         if self.max_behind is None:
             return 0
         return max(0, self._clock.now() - self.max_behind) // NS_PER_MS
-
-    def _entries_of(self, batch: SampleBatch) -> list[SampleBatch]:
-        """The batch in parts of at most `MAX_BATCH`, within the limit of series."""
-        numbers = self._numbers_of(batch)
-        return [
-            self._interned.batch(
-                numbers[start : start + MAX_BATCH],
-                batch.latency_ns[start : start + MAX_BATCH],
-                batch.ended_at_ms[start : start + MAX_BATCH],
-            )
-            for start in range(0, len(batch), MAX_BATCH)
-        ]
-
-    def _numbers_of(self, batch: SampleBatch) -> Ints:
-        """The number of each sample's series; each distinct series is looked up once."""
-        codes, place = distinct(batch.series_codes())
-        row_of = np.empty(len(codes), np.int64)
-        row_of[place] = np.arange(len(batch))
-        numbers = [self.series(batch.key(row)) for row in row_of.tolist()]
-        return np.array(numbers, np.int64)[place]
 
     @property
     def unwritten(self) -> int:
@@ -239,7 +254,7 @@ class SampleRecorder:
             return
         name = self._ids.new()
         # A clock that was behind all that is kept, as before its first setting, is not believed.
-        ended_at_ms = np.maximum(ended_at // NS_PER_MS, self._oldest_ms())
+        ended_at_ms = np.maximum(ended_at // NS_PER_MS, self.oldest_ms)
         batch = self._interned.batch(numbers, latency_ns, ended_at_ms)
         self._waiting += len(batch)
         self._batches.append((IdempotencyKey(name, name.encode()), batch))

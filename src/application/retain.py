@@ -11,6 +11,7 @@ from ..domain.retention import DEFAULT_RETENTION, Retention
 from ..domain.sample import SeriesRows
 from ..domain.tier import Tier
 from .ports import Clock, Store, StoredRollup
+from .project_errors import ErrorProjection
 from .project_samples import SampleProjection, merged_rollup, of_pending
 from .readable import readable
 
@@ -24,14 +25,20 @@ _log = logging.getLogger(__name__)
 
 
 class Retainer:
-    """Removes, oldest first: samples that are rolled up, events that are indexed, old rollups."""
+    """Removes, oldest first: samples that are rolled up, indexed events, old rollups."""
 
     def __init__(
-        self, store: Store, projection: SampleProjection, retention: Retention | None, clock: Clock
+        self,
+        store: Store,
+        projection: SampleProjection,
+        errors: ErrorProjection,
+        retention: Retention | None,
+        clock: Clock,
     ) -> None:
         """Keep what `store` holds for as long as `retention` says, or else as the store says."""
         self._store = store
         self._projection = projection
+        self._errors = errors
         self._chosen = retention
         self.retention = retention or DEFAULT_RETENTION
         self._clock = clock
@@ -115,7 +122,8 @@ class Retainer:
         journal, index = self._store.journal, self._store.event_index
         cut = (await journal.cut(Stream.EVENTS)).number
         due = await self._due(Stream.EVENTS, self.retention.events)
-        upto = min(due, cut + EVENTS_A_STEP, await index.checkpoint())
+        upto = min(due, await index.checkpoint())
+        upto = min(upto, cut + EVENTS_A_STEP, await self._errors.settle(cut, upto))
         if upto <= cut:
             return 0
         await journal.trim(Stream.EVENTS, upto)

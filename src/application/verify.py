@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from ..domain.entry import Head, Recorded, Stream, UnreadableEntry
 from ..domain.event import OperationalEvent, RecordedEvent
 from .ports import Journal, Store
+from .project_errors import GROUPS, SETTLED, decode_groups, fold_between
 from .readable import readable
 from .verify_rollups import verify_rollups
 
@@ -13,8 +14,9 @@ async def verify(store: Store) -> AsyncIterator[str]:
     """Each difference found, in words; none where journal, chain and read models agree.
 
     Recomputes the hash chain of every stream from where retention cut it, every rollup whose
-    samples or finer rollups are kept, and the event index. What other processes append meanwhile
-    is left for the next time. Raises `StoreUnavailable` where the store can not be read.
+    samples or finer rollups are kept, the event index, and the error groups. What other processes
+    append meanwhile is left for the next time. Raises `StoreUnavailable` where the store can not
+    be read.
     """
     for stream in Stream:
         async for fault in _verify_chain(store, stream):
@@ -23,6 +25,8 @@ async def verify(store: Store) -> AsyncIterator[str]:
         yield fault
     async for fault in _verify_index(store):
         yield fault
+    async for fault in _verify_errors(store):
+        yield f"error groups: {fault}"
 
 
 async def _verify_chain(store: Store, stream: Stream) -> AsyncIterator[str]:
@@ -77,3 +81,21 @@ async def _index_fault(store: Store, after: int) -> str | None:
     if (extra := await anext(indexed, None)) is not None:
         return f"event {extra[0].id} is not in the journal"
     return None
+
+
+async def _verify_errors(store: Store) -> AsyncIterator[str]:
+    """Each group that is not what is settled of it and the events after that fold to."""
+    saved, settled = await store.folds.load(GROUPS), await store.folds.load(SETTLED)
+    groups = decode_groups(saved)
+    for name, whole in ((GROUPS, groups), (SETTLED, decode_groups(settled))):
+        if whole is None:
+            yield f"what is saved as {name} is damaged or of another version"
+    folded = await fold_between(store.journal, settled, saved.checkpoint)
+    cut = (await store.journal.cut(Stream.EVENTS)).number
+    if groups is None or not cut <= settled.checkpoint <= saved.checkpoint:
+        return
+    if (groups.merged, groups.other) != (folded.merged, folded.other):
+        yield "(other) is not what the journal folds to"
+    for name in sorted(groups.groups.keys() | folded.groups.keys()):
+        if groups.groups.get(name) != folded.groups.get(name):
+            yield f"{name} is not what the journal folds to"

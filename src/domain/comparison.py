@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from copy import copy
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +20,7 @@ from .tier import Window
 from .time_series import HEATMAP_SCALE
 
 TYPICAL, SLOW, SLOWEST = 0.50, 0.95, 0.99
+OWN_STREAM = ("opsboard", "/events/stream")
 
 
 class Traffic(msgspec.Struct, frozen=True):
@@ -99,10 +101,22 @@ class Grouped:
             [seen.key.status_code >= FIRST_ERROR_STATUS for seen in series.seen], np.bool_
         )
 
+    def as_one(self) -> "Grouped":
+        """The same series, all in one group."""
+        one = copy(self)
+        one.labels = [()] if self.labels else []
+        one.group = np.minimum(self.group, 0)
+        return one
+
     @property
     def wanted(self) -> npt.NDArray[np.bool_]:
         """Whether each series is in a group."""
         return self.group >= 0
+
+
+def is_own_stream(key: SeriesKey) -> bool:
+    """Whether it is opsboard's own live stream, which takes as long as a page is open."""
+    return key[:2] == OWN_STREAM
 
 
 def endpoint_of(key: SeriesKey) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """What a deploy did to its service: errors and latencies before it against those after."""
 
-import math
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from .comparison import Compared, Traffic
 from .instant import format_ms
 from .significance import critical
 from .tier import Tier, Window
+from .words_for_numbers import percent, signed_percent
 
 CONFIDENCE = 0.99
 """That a difference is none of chance, over all routes together."""
@@ -21,7 +21,6 @@ MIN_REQUESTS = 100
 """On either side, before "nothing changed" is said: below it, one in a hundred can not be seen."""
 MAX_ROUTES = 20
 ROUTES_SAID = 3
-LEAST_PERCENT = 0.001
 
 
 class State(StrEnum):
@@ -189,19 +188,6 @@ _PHRASES = {
     Change.SLOWER: "slower",
     Change.FASTER: "faster",
 }
-
-
-def percent(share: float | None) -> str:
-    """A share in percent, with two figures: `0.12 %`."""
-    value = 100 * (share or 0)
-    if 0 < value < LEAST_PERCENT:
-        return f"under {LEAST_PERCENT} %"
-    return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"  # noqa: PLR2004
-
-
-def signed_percent(change: float) -> str:
-    """A relative change in percent: `+38 %`."""
-    return "up from 0" if math.isinf(change) else f"{100 * change:+.0f} %"
 
 
 def around(

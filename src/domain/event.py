@@ -8,7 +8,7 @@ from typing import Any, Self, TypeAlias
 import msgspec
 
 from .instant import NS_PER_MS
-from .validation import InvalidInput, Violation, pointer_to
+from .validation import InvalidInput, Violation, character_faults, pointer_to, text_violations
 from .words import TextQuery, texts, words
 
 DEFAULT_SERVICE = "api"
@@ -18,7 +18,6 @@ MAX_META_BYTES = 16 * 1024
 MAX_META_DEPTH = 64
 
 _TYPE = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _Place: TypeAlias = "tuple[_Place, str | int] | None"
 _encode = msgspec.json.Encoder().encode
 
@@ -80,8 +79,8 @@ class OperationalEvent(msgspec.Struct, frozen=True):
         violations = [
             *_level_violations(upper),
             *_type_violations(type),
-            *_text_violations("/service", service, MAX_SERVICE_LENGTH),
-            *_text_violations("/message", message, MAX_MESSAGE_LENGTH),
+            *text_violations("/service", service, MAX_SERVICE_LENGTH),
+            *text_violations("/message", message, MAX_MESSAGE_LENGTH),
             *_meta_violations(meta),
         ]
         if violations:
@@ -139,7 +138,7 @@ class EventFilter(msgspec.Struct, frozen=True):
         violations = [
             *([] if upper is None else _level_violations(upper, "level")),
             *([] if type is None else _type_violations(type, "type")),
-            *([] if service is None else _text_violations("service", service, MAX_SERVICE_LENGTH)),
+            *([] if service is None else text_violations("service", service, MAX_SERVICE_LENGTH)),
         ]
         if violations:
             raise InvalidInput(violations)
@@ -176,22 +175,6 @@ def _type_violations(value: object, pointer: str = "/type") -> list[Violation]:
         "upper-case letters, digits and underscores, a letter first"
     )
     return [Violation(pointer, detail)]
-
-
-def _text_violations(pointer: str, value: object, limit: int) -> list[Violation]:
-    if not isinstance(value, str):
-        return [Violation(pointer, "must be a string")]
-    if not 1 <= len(value) <= limit:
-        return [Violation(pointer, f"must be 1-{limit} characters, not {len(value)}")]
-    return [Violation(pointer, fault) for fault in _character_faults(value)]
-
-
-def _character_faults(value: str) -> list[str]:
-    if "\0" in value:
-        return ["must not hold the character U+0000"]
-    if not value.isascii() and _SURROGATE.search(value):
-        return ["must not hold a lone surrogate"]
-    return []
 
 
 def _meta_violations(meta: object) -> list[Violation]:
@@ -255,13 +238,13 @@ def _pointer(place: _Place) -> str:
 def _key_fault(key: object) -> str | None:
     if not isinstance(key, str):
         return "must have strings as its keys"
-    faults = _character_faults(key)
+    faults = character_faults(key)
     return f"has a key that {faults[0]}" if faults else None
 
 
 def _scalar_fault(value: object) -> str | None:
     if isinstance(value, str):
-        return next(iter(_character_faults(value)), None)
+        return next(iter(character_faults(value)), None)
     if isinstance(value, float):
         return None if math.isfinite(value) else "must be a finite number"
     if value is None or isinstance(value, int):

@@ -50,6 +50,12 @@ def within_buckets(buckets: Ints, fractions: npt.NDArray[np.float64]) -> npt.NDA
     return placed
 
 
+def bucket_upto(latency_ns: float) -> int:
+    """The last bucket whose centre lies at or below a latency."""
+    place = math.log2(latency_ns) * _BUCKETS_PER_OCTAVE - _NS_OFFSET - _CENTRE_OF_BUCKET
+    return math.floor(place)
+
+
 def upper_bound_ms(bucket: int, scale: int) -> float:
     """The greatest latency in ms that a bucket of this scale holds."""
     return 1000 * math.exp2((bucket + 1) / 2**scale)
@@ -112,7 +118,7 @@ class ExponentialHistogram(msgspec.Struct):
 
     def count_upto(self, latency_ns: float) -> int:
         """How many latencies are at most this many ns; one in the bound's own bucket may err."""
-        bound = math.log2(latency_ns) * _BUCKETS_PER_OCTAVE - _NS_OFFSET - _CENTRE_OF_BUCKET
+        bound = bucket_upto(latency_ns)
         below = (n for bucket, n in self.buckets.items() if bucket <= bound)
         return self.zero_count + sum(below)
 

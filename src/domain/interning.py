@@ -1,6 +1,6 @@
 """Series by number, as they are observed one by one: a sample is then three small integers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -15,16 +15,15 @@ class InternedSeries:
 
     def __init__(self) -> None:
         """Know no series yet."""
-        self._numbers: dict[SeriesKey, int] = {}
+        self._numbers: dict[tuple[str, str, str, int], int] = {}
+        self.find: Callable[[tuple[str, str, str, int]], int | None] = self._numbers.get
+        """The number of a series by its key; None where it has none yet."""
         self._endpoints: dict[Endpoint, int] = {}
         self._methods: dict[str, int] = {}
         self._status_codes: dict[int, int] = {}
         self._places: list[tuple[int, int, int]] = []
         self._columns = np.empty((0, 3), np.int64)
-
-    def find(self, key: SeriesKey) -> int | None:
-        """The number of a series; None where it has none yet."""
-        return self._numbers.get(key)
+        self._labels: tuple[list[Endpoint], list[str], list[int]] = ([], [], [])
 
     def number(self, key: SeriesKey) -> int:
         """The number of a series, a new one where it has none yet."""
@@ -45,10 +44,11 @@ class InternedSeries:
         """The batch of samples whose series have these numbers."""
         if len(self._columns) < len(self._places):
             self._columns = np.array(self._places, np.int64)
+            self._labels = list(self._endpoints), list(self._methods), list(self._status_codes)
         endpoint, method, status = self._columns[numbers].T
-        endpoints, endpoint = _compacted(list(self._endpoints), endpoint)
-        methods, method = _compacted(list(self._methods), method)
-        status_codes, status = _compacted(list(self._status_codes), status)
+        endpoints, endpoint = _compacted(self._labels[0], endpoint)
+        methods, method = _compacted(self._labels[1], method)
+        status_codes, status = _compacted(self._labels[2], status)
         return SampleBatch(
             endpoints=endpoints,
             methods=methods,

@@ -19,6 +19,8 @@ from .sample import Ints
 
 BUCKET_BITS = 16
 MERGE_AT_CELLS = 1 << 20
+PAST_SERIES = 1 << 46
+"""More than any series' id."""
 _BUCKET_OFFSET = 1 << (BUCKET_BITS - 1)
 _BUCKET_MASK = (1 << BUCKET_BITS) - 1
 _EXACT = 1 << 53
@@ -217,7 +219,7 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
     def histograms(self) -> Iterable[tuple[int, ExponentialHistogram]]:
         """Each series' id and histogram, by itself."""
         start = np.searchsorted(self.cell, self.series << BUCKET_BITS).tolist()
-        buckets = ((self.cell & _BUCKET_MASK) - _BUCKET_OFFSET).tolist()
+        buckets = self.buckets.tolist()
         counts = self.cell_count.tolist()
         rows = zip(*(column.tolist() for column in self.columns[:5]), start, strict=True)
         for (series, count, zero_count, sum_ns, max_ns, first), end in zip(
@@ -237,10 +239,19 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
                 return int(series)
         return None
 
+    @property
+    def buckets(self) -> Ints:
+        """The bucket index of each cell."""
+        return (self.cell & _BUCKET_MASK) - _BUCKET_OFFSET
+
     def of_series(self, series: int) -> "Rollups":
         """Of this series alone."""
-        row = slice(*np.searchsorted(self.series, [series, series + 1]))
-        bounds = np.array([series, series + 1]) << BUCKET_BITS
+        return self.between(series, series + 1)
+
+    def between(self, first: int, end: int) -> "Rollups":
+        """Of the series with ids from `first` to below `end`."""
+        row = slice(*np.searchsorted(self.series, [first, end]))
+        bounds = np.array([first, end]) << BUCKET_BITS
         cells = slice(*np.searchsorted(self.cell, bounds))
         return self._taken(row, cells)
 
@@ -299,7 +310,7 @@ def _merged_cells(
     low, high = _no_bounds(len(series))
     lengths = []
     for part, place in zip(parts, places, strict=True):
-        bound = np.searchsorted(part.cell, np.append(part.series, 1 << 46) << BUCKET_BITS)
+        bound = np.searchsorted(part.cell, np.append(part.series, PAST_SERIES) << BUCKET_BITS)
         length = np.diff(bound)
         some = np.flatnonzero(length)
         np.minimum.at(low, place[some], part.cell[bound[some]] & _BUCKET_MASK)

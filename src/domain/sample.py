@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from .instant import NS_PER_MS, format_ms
+from .instant import NS_PER_MS
 from .series_key import (
     KNOWN_METHODS,
     MAX_LATENCY_NS,
@@ -18,13 +18,11 @@ from .series_key import (
     Endpoint,
     SeriesKey,
 )
-from .validation import Violation
 
 __all__ = [
     "KNOWN_METHODS",
     "MAX_AHEAD_MS",
     "MAX_LATENCY_NS",
-    "MAX_VIOLATIONS",
     "OTHER_METHOD",
     "OTHER_ROUTE",
     "UNMATCHED_ROUTE",
@@ -36,10 +34,10 @@ __all__ = [
     "SampleRows",
     "SeriesKey",
     "columns_of_rows",
+    "interned",
 ]
 
 MAX_AHEAD_MS = 86_400_000
-MAX_VIOLATIONS = 10
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Label = TypeVar("Label", bound=Hashable)
@@ -182,32 +180,6 @@ class SampleBatch(SeriesRows):
             latency_ns=np.concatenate([batch.latency_ns for batch in run]),
             ended_at_ms=np.concatenate([batch.ended_at_ms for batch in run]),
         )
-
-    def violations(self, now_ms: int, oldest_ms: int = 0) -> list[Violation]:
-        """What is wrong with the first bad rows, by their place: `/7/latency_ms`.
-
-        None may have ended before `oldest_ms`, or more than a day after `now_ms`.
-        """
-        latest = now_ms + MAX_AHEAD_MS
-        checks = (
-            (
-                "latency_ms",
-                (self.latency_ns < 0) | (self.latency_ns > MAX_LATENCY_NS),
-                f"must be 0 to {MAX_LATENCY_NS // NS_PER_MS} ms (a day)",
-            ),
-            (
-                "ts",
-                self.ended_at_ms < oldest_ms,
-                f"must not lie before {format_ms(oldest_ms)}",
-            ),
-            ("ts", self.ended_at_ms > latest, "must lie at most a day ahead of the server's clock"),
-        )
-        found = [
-            (row, Violation(f"/{row}/{field}", detail))
-            for field, bad, detail in checks
-            for row in np.flatnonzero(bad)[:MAX_VIOLATIONS].tolist()
-        ]
-        return [violation for _, violation in sorted(found, key=lambda f: f[0])[:MAX_VIOLATIONS]]
 
     def samples(self) -> list[RequestSample]:
         """The samples one by one, in their order; their ends are whole ms."""

@@ -1,8 +1,11 @@
 """How a value says what is wrong with it."""
 
+import re
 from collections.abc import Iterable
 
 import msgspec
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -34,3 +37,21 @@ class InvalidInput(ValueError):
     def of(cls, pointer: str, detail: str) -> "InvalidInput":
         """One violation."""
         return cls((Violation(pointer, detail),))
+
+
+def text_violations(pointer: str, value: object, limit: int) -> list[Violation]:
+    """What is wrong with a text that has to have 1 to `limit` characters."""
+    if not isinstance(value, str):
+        return [Violation(pointer, "must be a string")]
+    if not 1 <= len(value) <= limit:
+        return [Violation(pointer, f"must be 1-{limit} characters, not {len(value)}")]
+    return [Violation(pointer, fault) for fault in character_faults(value)]
+
+
+def character_faults(value: str) -> list[str]:
+    """What is wrong with the characters of a text, which every store has to be able to keep."""
+    if "\0" in value:
+        return ["must not hold the character U+0000"]
+    if not value.isascii() and _SURROGATE.search(value):
+        return ["must not hold a lone surrogate"]
+    return []

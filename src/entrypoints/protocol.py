@@ -2,8 +2,9 @@
 
 import asyncio
 import resource
+from collections import Counter
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import (
@@ -57,6 +58,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     limits = Limits()
+    refused: ClassVar[Counter[str]] = Counter()
+    """By status code: requests that no route saw, and connections for which there was no room."""
     outbox = Outbox()
     _head_bytes = 0
     _in_body = False
@@ -67,6 +70,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Expect the head of a first request, if there is room for the connection at all."""
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections:
+            self._count(HTTPStatus.SERVICE_UNAVAILABLE)
             transport.abort()
         else:
             self._expect_head()
@@ -119,9 +123,10 @@ class BoundedProtocol(HttpToolsProtocol):
         received, self._head_bytes = self._head_bytes, 0
         app = self.app
         if received > self.limits.head_bytes and self._length_of_head() > self.limits.head_bytes:
-            self.app = _refusing(*self._too_long())
+            self.app = self._refusing(*self._too_long())
         elif max(len(self.connections), len(self.tasks)) > self.limits.answered:
-            self.app = _refusing(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections are open.")
+            detail = "Too many connections are open."
+            self.app = self._refusing(HTTPStatus.SERVICE_UNAVAILABLE, detail)
         try:
             super().on_headers_complete()
         finally:
@@ -187,16 +192,29 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer with a problem, unless another answer has begun, and close the connection."""
         self.outbox.flush()
         if not self._is_answering() or not self.cycle.response_started:
+            self._count(status)
             body, headers = refusal(status, detail)
             fields = [*self.server_state.default_headers, *headers]
             lines = [b"%b: %b\r\n" % field for field in fields]
             self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
         self.transport.close()
 
+    def _refusing(self, status: HTTPStatus, detail: str) -> ASGIApp:
+        self._count(status)
+        return _refusing(status, detail)
 
-def bounded_by(limits: Limits) -> type[BoundedProtocol]:
-    """The protocol with these limits, which uvicorn makes one of for each connection."""
-    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits, "outbox": Outbox()})
+    def _count(self, status: HTTPStatus) -> None:
+        self.refused[str(status.value)] += 1
+
+
+def bounded_by(limits: Limits, refused: Counter[str] | None = None) -> type[BoundedProtocol]:
+    """The protocol with these limits, which uvicorn makes one of for each connection.
+
+    What it refuses is counted in `refused`.
+    """
+    counted = Counter[str]() if refused is None else refused
+    own = {"limits": limits, "outbox": Outbox(), "refused": counted}
+    return type("BoundedProtocol", (BoundedProtocol,), own)
 
 
 def _refusing(status: HTTPStatus, detail: str) -> ASGIApp:

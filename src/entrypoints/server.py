@@ -165,7 +165,7 @@ def serve(settings: Settings, announce: Callable[[str, Retention], None]) -> End
         board = container_for(settings.store, settings.retention, settings.max_series).board()
         broadcast = broadcast_of(board)
         app = _app(board, broadcast, settings, failures)
-        server = GracefulServer(_config(app, _limits()))
+        server = GracefulServer(_config(app, bounded_by(_limits(), board.vitals.requests_refused)))
         server.end_streams = broadcast.end
         server.announce = lambda: announce(address, board.retainer.retention)
         with _without_traces_of(failures):
@@ -223,10 +223,10 @@ def _app(
     )
 
 
-def _config(app: ASGIApp, limits: Limits) -> uvicorn.Config:
+def _config(app: ASGIApp, http: type[BoundedProtocol]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=bounded_by(limits),
+        http=http,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -9,6 +9,8 @@ from ..adapters.shipper.shipper import Shipper
 from .setting_error import SettingError, checked_token
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..adapters.shipper.carrier import Carrier
 
 TOKEN = "OPS_API_TOKEN"  # noqa: S105 - the name of the variable
@@ -41,6 +43,10 @@ def _token(to: str, token: str | None) -> str | None:
 
 
 def _new_sink(to: str, token: str | None) -> Shipper:
+    return Shipper(_to_server(to, token) if to.startswith("http") else _to_store(to))
+
+
+def _to_server(to: str, token: str | None) -> "Callable[[], Carrier]":
     try:
         address = Address.parse(to)
     except ValueError as error:
@@ -52,4 +58,19 @@ def _new_sink(to: str, token: str | None) -> Shipper:
 
         return HttpCarrier(address, token, f"opsboard/{__version__}")
 
-    return Shipper(carrier)
+    return carrier
+
+
+def _to_store(to: str) -> "Callable[[], Carrier]":
+    from .settings import StoreUrl  # noqa: PLC0415
+
+    if StoreUrl.parse(to, "to").path is None:
+        raise SettingError(f"to: {to!r} is this process' alone: open it and give the board itself")
+
+    def carrier() -> "Carrier":
+        from ..adapters.shipper.board_carrier import BoardCarrier  # noqa: PLC0415
+        from .embedded import open_board  # noqa: PLC0415
+
+        return BoardCarrier(lambda: open_board(to))
+
+    return carrier

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from ..adapters.http import middleware
 from ..adapters.http.middleware import ASGIApp
 from ..application.sink import SampleSink
+from .setting_error import checked_service
 from .sinks import sink_for
 
 
@@ -29,8 +30,9 @@ class LatencyMiddleware(middleware.LatencyMiddleware):
         """Wrap `app`; `service` names it in every sample, `to` takes them.
 
         `to` is a server's URL, a store's, an `Opsboard` or another `SampleSink`. A server wants
-        its API token: `token`, or the one in `OPS_API_TOKEN`. Raises `SettingError` for a URL or a
-        token that can not work. `now` and `monotonic` give nanoseconds.
+        its API token: `token`, or the one in `OPS_API_TOKEN`. Raises `SettingError` for a URL, a
+        token or a service that can not work. `now` and `monotonic` give nanoseconds.
         """
-        sink = sink_for(to, token) if isinstance(to, str) else to
-        super().__init__(app, service=service, to=sink, now=now, monotonic=monotonic)
+        if isinstance(to, str):
+            service, to = checked_service(service), sink_for(to, token)
+        super().__init__(app, service=service, to=to, now=now, monotonic=monotonic)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,10 +26,10 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def served(limits: Limits) -> AsyncIterator[Connect]:
+async def served(limits: Limits, refused: Counter[str] | None = None) -> AsyncIterator[Connect]:
     """A server with these limits in this process."""
     config = uvicorn.Config(
-        hello, http=bounded_by(limits), ws="none", lifespan="off", log_config=None
+        hello, http=bounded_by(limits, refused), ws="none", lifespan="off", log_config=None
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -167,3 +168,13 @@ def test_what_is_no_http_is_refused_as_a_problem(shared_server: Server, line: by
     with socket.create_connection(("127.0.0.1", shared_server.port), timeout=20) as connection:
         connection.sendall(line + b"\r\nHost: x\r\n\r\n")
         problem(b"".join(iter(lambda: connection.recv(65_536), b"")), 400)
+
+
+async def test_what_no_route_sees_is_counted() -> None:
+    refused: Counter[str] = Counter()
+    async with served(Limits(answered=1, head_bytes=1_000), refused) as connect:
+        reader, writer = await connect()
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 2_000 + b"\r\n\r\n")
+        assert b" 431 " in await reader.readline()
+        writer.close()
+    assert refused["431"] == 1

@@ -17,17 +17,28 @@ from opsboard.adapters.encoding import CODEC
 from opsboard.adapters.http import (
     attempts,
     body,
+    content_coding,
+    error_routes,
     event_broadcast,
     event_routes,
     event_stream,
+    sample_bodies,
+    sample_routes,
     session,
 )
 from opsboard.adapters.http.app import create_app
 from opsboard.adapters.http.otlp import export
-from opsboard.adapters.sqlite import rollups, writer
+from opsboard.adapters.sqlite import folds, rollups, writer
 from opsboard.adapters.sqlite import schema as schema_
-from opsboard.application import health, query_deploys, query_events, query_series, record
-from opsboard.domain import event, histogram, words
+from opsboard.application import (
+    health,
+    project_errors,
+    query_deploys,
+    query_events,
+    query_series,
+    record,
+)
+from opsboard.domain import error_group, event, histogram, keyed_samples, words
 from opsboard.domain.retention import DEFAULT_RETENTION
 from opsboard.entrypoints import cli, protocol
 from opsboard.entrypoints import server as server_process
@@ -151,7 +162,17 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"{event_routes.MAX_BODY_BYTES:,} bytes, within {body.BODY_DEADLINE_SECONDS:.0f}" in said
     assert f"{event.MAX_META_BYTES:,} bytes encoded, {event.MAX_META_DEPTH} levels" in said
     assert f"{event.MAX_MESSAGE_LENGTH:,} and {event.MAX_SERVICE_LENGTH} characters" in said
-    assert f"| body of `POST /v1/traces` and `/v1/logs` | {export.MAX_BODY_BYTES:,} bytes" in said
+    assert f"{sample_routes.MAX_BODY_BYTES:,} bytes after decompression" in said
+    assert f"{sample_bodies.MAX_ROWS:,} samples |" in said
+    window = content_coding.MAX_WINDOW_BYTES // 1024**2
+    assert f"| {content_coding.MAX_CODINGS}; {window} MiB |" in said
+    held = content_coding.MAX_HELD_BYTES // 1024**2
+    assert f"| bodies that are being read, all together | {held} MiB; above" in said
+    route, method = keyed_samples.MAX_ROUTE_LENGTH, keyed_samples.MAX_METHOD_LENGTH
+    assert f"{route:,}, {method} and {event.MAX_SERVICE_LENGTH} characters" in said
+    assert f"| {record.MAX_RECORDING_SAMPLES:,}; above that 503" in said
+    otlp = "body of `POST /v1/traces`, `/v1/logs` and `/v1/metrics`"
+    assert f"| {otlp} | {export.MAX_BODY_BYTES:,} bytes" in said
     assert f"| `q` | {words.MAX_QUERY_LENGTH} " in said
     assert f"| `limit` | {query_events.MAX_PAGE} |" in said
     assert f"| `limit` of `GET /deploys` | {query_deploys.MAX_DEPLOYS} |" in said
@@ -170,7 +191,15 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"| open event streams | {event_broadcast.MAX_STREAMS}; above" in said
     assert f"takes nothing of an answer | {limits.stalled_seconds:.0f} seconds" in said
     assert f"| {record.MAX_WAITING_SAMPLES:,}; above" in said
+    assert f"`POST /errors/...` | {error_routes.MAX_CHANGE_BYTES:,} bytes" in said
+    assert f"| error groups | {error_group.MAX_GROUPS:,}, and {error_group.MAX_NAMES} serv" in said
     page = (REFERENCE / "http.md").read_text()
+    assert f"the {error_group.MAX_EVENTS} newest events" in page
+    assert f"at most {error_group.MAX_MESSAGE_LENGTH} characters" in page
+    assert f"at most {error_group.MAX_BY_LENGTH} characters" in page
+    assert f"at most {error_group.MAX_NOTE_LENGTH} characters" in page
+    for step, name in ((error_group.HOUR_NS, "1h"), (error_group.DAY_NS, "1d")):
+        assert f"`{name}`, {error_group.TREND_POINTS[step]} of them" in page
     assert f"every {event_broadcast.HEARTBEAT_SECONDS:.0f} seconds" in page
     assert f"asks for {event_stream.RECONNECT_MS // 1000} seconds" in page
     assert f"over {event_broadcast.MAX_LAG:,} events" in page
@@ -202,12 +231,15 @@ def test_the_file_is_documented_as_it_is() -> None:
         rollups._STREAMS_MAGIC,
     ):
         assert f"`{magic.decode()}`" in page
+    assert f"`{folds._MAGIC.decode()}`" in page
     for name in (
         rollups.TOTAL,
         rollups.EXPIRED,
         rollups.SERIES,
         rollups.STREAMS,
         rollups.SETTLED_UPTO,
+        project_errors.GROUPS,
+        project_errors.SETTLED,
     ):
         assert f"| `{name}` |" in section(REFERENCE / "file-format.md", "Saved folds")
 

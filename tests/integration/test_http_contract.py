@@ -19,6 +19,13 @@ PROMETHEUS = (
     "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;"
     "version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
+NATIVE = (
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+)
+PROMETHEUS_NATIVE = (
+    f"{NATIVE.replace(' ', '')},application/openmetrics-text;version=1.0.0;q=0.8,"
+    "application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
 PROMETHEUS_3 = (
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
     "application/openmetrics-text;version=0.0.1;q=0.5,"
@@ -83,7 +90,7 @@ class TestHealth:
         body = shared_server.client.get("/readyz").json()
         assert body["ok"] is True
         assert body["checks"].keys() == {
-            "store", "rollups", "event_index", "samples", "series", "opentelemetry",
+            "store", "rollups", "event_index", "error_groups", "samples", "series", "opentelemetry",
         }  # fmt: skip
         assert body["checks"]["store"] == {"ok": True, "detail": "takes writes"}
 
@@ -139,12 +146,14 @@ class TestMetrics:
             ("text/plain", "text/plain; version=0.0.4"),
             ("text/plain;version=0.0.4", "text/plain; version=0.0.4"),
             (PROMETHEUS_3, "application/openmetrics-text; version=1.0.0"),
-            (PROMETHEUS_3.partition("0.5,")[2], "text/plain; version=1.0.0"),
+            (PROMETHEUS_3.partition("0.5,")[2], "text/plain; version=0.0.4"),
             ("text/plain;q=0.9,application/openmetrics-text;q=0.1", "text/plain; version=0.0.4"),
             ("text/plain;q=0", "application/json"),
             ("application/openmetrics-text;version=9.9", "application/openmetrics-text; version=1"),
             ("application/openmetrics-text;version=x", "application/openmetrics-text; version=1"),
             ("text/plain;q=inf", "text/plain; version=0.0.4"),
+            (PROMETHEUS_NATIVE, NATIVE),
+            (PROMETHEUS_NATIVE.replace("delimited", "text"), "application/openmetrics-text"),
             (BROWSER, "application/json"),
             ("*/*", "application/json"),
         ],
@@ -154,7 +163,29 @@ class TestMetrics:
     ) -> None:
         answer = shared_server.client.get("/metrics", headers={"Accept": accept})
         assert answer.headers["content-type"].startswith(content_type)
-        assert answer.headers["vary"] == "Accept"
+        vary = "Accept" if content_type == "application/json" else "Accept, Accept-Encoding"
+        assert answer.headers["vary"] == vary
+
+    @pytest.mark.parametrize("accept", ["text/plain", PROMETHEUS, PROMETHEUS_NATIVE])
+    @pytest.mark.parametrize("coding", ["gzip", "identity", "gzip;q=0, *"])
+    def test_metrics_are_compressed_where_that_is_wanted(
+        self, shared_server: Server, accept: str, coding: str
+    ) -> None:
+        asked = {"Accept": accept, "Accept-Encoding": coding}
+        # Of a service that has no requests, so that two answers differ in nothing but gauges.
+        url = "/metrics?service=nobody"
+        plain = shared_server.client.get(url, headers={"Accept": accept, "Accept-Encoding": "x"})
+        answer = shared_server.client.get(url, headers=asked)
+        is_gzip = coding == "gzip"
+        assert answer.headers.get("content-encoding") == ("gzip" if is_gzip else None)
+        assert b"opsboard_build_info" in answer.content
+        assert len(answer.content) == pytest.approx(len(plain.content), rel=0.1)
+        assert len(plain.content) == int(plain.headers["content-length"])
+        head = shared_server.client.head(url, headers=asked)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"] == answer.headers["content-type"]
+        assert head.headers.get("content-encoding") == answer.headers.get("content-encoding")
+        assert int(head.headers["content-length"]) > 100
 
     @pytest.mark.parametrize("accept", [PROMETHEUS, "text/plain"])
     def test_prometheus_reads_the_same_numbers(self, server: Server, accept: str) -> None:

@@ -148,6 +148,70 @@ async def test_a_handler_that_raises_counts_as_500(app: Any, seen: Seen) -> None
     assert seen.rows() == [("/fails", "GET", 500)]
 
 
+class Told(Seen):
+    """A sink that is told of exceptions too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.caught_ones: list[tuple[str, str, str, str]] = []
+
+    def caught(self, error: Exception, *, service: str, route: str, method: str) -> None:
+        self.caught_ones.append((str(error), service, route, method))
+
+
+@pytest.mark.parametrize("name", ["fastapi", "starlette"])
+async def test_what_a_handler_raised_is_handed_over_with_its_route(name: str) -> None:
+    told = Told()
+    async with client(opsboard.LatencyMiddleware(APPS[name](), service="shop", to=told)) as http:
+        await http.get("/fails")
+        await http.get("/items/1")
+    assert told.caught_ones == [("a bug", "shop", "/fails", "GET")]
+
+
+async def test_a_client_that_went_away_is_no_bug(clock: ManualClock) -> None:
+    async def app(scope: Scope, receive: Any, send: Any) -> None:
+        await receive()
+        raise RuntimeError("the client went away")
+
+    told = Told()
+    with suppress(RuntimeError):
+        await watched(app, told, clock)(scope(), receive, ignore)
+    assert told.caught_ones == []
+    assert told.rows() == [("(unmatched)", "GET", 499)]
+
+
+async def test_a_sink_that_fails_with_an_exception_hides_it_from_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken(Seen):
+        def caught(self, error: Exception, **_: str) -> None:
+            raise MemoryError("no room")
+
+    async def app(scope: Scope, receive: Any, send: Any) -> None:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        await opsboard.LatencyMiddleware(app, service="s", to=Broken())(scope(), receive, ignore)
+    assert "an exception could not be recorded" in caplog.text
+
+
+async def test_a_board_records_what_a_handler_raised() -> None:
+    async with opsboard.open("memory:") as ops:
+        app = opsboard.LatencyMiddleware(starlette_app(), service="shop", to=ops)
+        async with client(app) as http:
+            await http.get("/fails")
+        while not (found := (await ops.event_queries.search()).events):
+            await asyncio.sleep(0)
+    event = found[0].event
+    assert (event.type, event.service, event.message) == (
+        "EXCEPTION",
+        "shop",
+        "RuntimeError: a bug",
+    )
+    assert event.meta["http.route"] == "/fails"
+    assert 'raise RuntimeError("a bug")' in event.meta["exception.stacktrace"]
+
+
 async def test_a_stream_counts_when_it_ends(app: Any, seen: Seen) -> None:
     async with client(app) as http:
         assert (await http.get("/stream")).content == b"abc"
@@ -321,8 +385,12 @@ async def test_mounts_of_other_apps(seen: Seen) -> None:
         await send({"type": "http.response.body", "body": b""})
 
     inner = fastapi_app()
+    fast = FastAPI()
+    fast.mount("/t/{tenant}/fast", inner)
+    fast.mount("/bare", bare)
     apps: list[Any] = [
         Starlette(routes=[Mount("/t/{tenant}/fast", inner), Mount("/bare", bare)]),
+        fast,
         litestar.Litestar(
             [litestar.asgi("/bare", is_mount=True, copy_scope=True)(bare)], openapi_config=None
         ),
@@ -332,6 +400,8 @@ async def test_mounts_of_other_apps(seen: Seen) -> None:
             await http.get("/bare/secret/1")
             await http.get("/t/acme/fast/items/5")
     assert [row[0] for row in seen.rows()] == [
+        "/bare/{path}",
+        "/t/{tenant}/fast/items/{id}",
         "/bare/{path}",
         "/t/{tenant}/fast/items/{id}",
         "/bare/{path}",

@@ -289,7 +289,7 @@ ONE = [1, 0, 0, 0, 0]
             durations(point(ONE, said=SAID | {"http.response.status_code": 7})),
             "http.response.status_code must be 100-999",
         ),
-        (durations(point(ONE, said=SAID | {"http.route": "/" * 501})), "http.route must be text"),
+        (durations(point(ONE, said=SAID | {"http.route": "/" * 5_001})), "http.route must be text"),
         (durations(point([1, 0])), "must have one bound fewer than buckets"),
         (durations(point(ONE, total=float("inf"))), "must have a finite sum"),
         (durations(point(ONE, total=-1)), "the sum must be"),

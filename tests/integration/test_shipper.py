@@ -14,6 +14,8 @@ import pytest
 from opsboard.adapters.shipper.address import Address
 from opsboard.adapters.shipper.http_carrier import HttpCarrier
 from opsboard.adapters.shipper.shipper import Shipper
+from opsboard.application.caught import AT_ONCE
+from opsboard.domain.event import MAX_SERVICE_LENGTH
 from opsboard.domain.series_key import SeriesKey
 
 from ..fakes import START_NS
@@ -72,7 +74,8 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def say(shipper: Shipper, message: str = "hi") -> None:
-    shipper.say(message, level="WARN", type="OPS", service="shop", meta={"n": 1})
+    said = {"level": "WARN", "type": "OPS", "service": "shop", "message": message}
+    shipper.say_later(lambda: {**said, "meta": {"n": 1}})
 
 
 def test_samples_and_events_arrive_with_token_and_key(stand_in: StandIn, ship: Ship) -> None:
@@ -89,6 +92,22 @@ def test_samples_and_events_arrive_with_token_and_key(stand_in: StandIn, ship: S
         assert headers["x-ops-token"] == TOKEN
         assert headers["user-agent"] == "opsboard/test"
         assert len(headers["idempotency-key"]) == 32
+
+
+def test_what_a_handler_raised_arrives_as_an_event(stand_in: StandIn, ship: Ship) -> None:
+    shipper = ship(stand_in.url)
+    for number in range(AT_ONCE + 3):
+        try:
+            raise RuntimeError(f"a bug {number}")
+        except RuntimeError as error:
+            shipper.caught(error, service="shop", route="/cart/{id}", method="GET")
+    shipper.close()
+    assert [event["type"] for event in stand_in.events] == [*["EXCEPTION"] * AT_ONCE, "OPS"]
+    assert stand_in.events[-1]["meta"]["dropped_events"] == 3
+    first = stand_in.events[0]
+    assert first["message"] == "RuntimeError: a bug 0"
+    assert first["meta"]["http.route"] == "/cart/{id}"
+    assert 'raise RuntimeError(f"a bug {number}")' in first["meta"]["exception.stacktrace"]
 
 
 def test_it_goes_on_after_a_close(stand_in: StandIn, ship: Ship) -> None:
@@ -308,17 +327,20 @@ async def _never(*_: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("to", "token", "said"),
+    ("given", "said"),
     [
-        ("http://user:secret@ops", None, "to: "),
-        ("ops:8000", None, "to: "),
-        ("http://ops", "with space", "token: "),
-        ("http://ops", "", "token: "),
+        ({"to": "http://user:secret@ops"}, "to: "),
+        ({"to": "ops:8000"}, "to: "),
+        ({"to": "memory:"}, "to: "),
+        ({"to": "http://ops", "token": "with space"}, "token: "),
+        ({"to": "http://ops", "token": ""}, "token: "),
+        ({"to": "http://ops", "service": ""}, "service: "),
+        ({"to": "http://ops", "service": "x" * (MAX_SERVICE_LENGTH + 1)}, "service: "),
     ],
 )
-def test_what_can_not_work_is_said_at_once(to: str, token: str | None, said: str) -> None:
+def test_what_can_not_work_is_said_at_once(given: dict[str, str], said: str) -> None:
     with pytest.raises(ValueError, match=f"^{said}"):
-        opsboard.LatencyMiddleware(_never, service="shop", to=to, token=token)
+        opsboard.LatencyMiddleware(_never, **{"service": "shop", **given})  # type: ignore[arg-type]
 
 
 def test_its_own_log_names_no_token(caplog: pytest.LogCaptureFixture, ship: Ship) -> None:

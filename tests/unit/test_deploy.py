@@ -14,7 +14,7 @@ from opsboard.domain.comparison import (
     distribution,
     endpoint_of,
 )
-from opsboard.domain.deploy import Change, State, Verdict, around, judge, percent, signed_percent
+from opsboard.domain.deploy import Change, State, Verdict, around, judge
 from opsboard.domain.pending import by_span
 from opsboard.domain.sample import RequestSample, SampleBatch
 from opsboard.domain.series import SeriesTable
@@ -215,14 +215,3 @@ def test_the_windows_end_at_neighbours_and_at_now() -> None:
     assert around(at, 30 * minute, [], at + 10)[1] == Window(at, at + 10)
     assert around(at, 30 * minute, [], at - 10)[1] == Window(at, at)
     assert around(10, 30 * minute, [], later)[0] == Window(0, 10)
-
-
-def test_percentages_are_short_and_never_in_powers_of_ten() -> None:
-    said = [percent(share) for share in (None, 0, 0.00000123, 0.00123, 0.0456, 0.456, 1.0)]
-    assert said == ["0 %", "0 %", "under 0.001 %", "0.12 %", "4.6 %", "46 %", "100 %"]
-    assert [signed_percent(c) for c in (0.381, -0.2, 12.5, float("inf"))] == [
-        "+38 %",
-        "-20 %",
-        "+1250 %",
-        "up from 0",
-    ]

@@ -35,7 +35,15 @@ async def test_the_store_is_asked_at_most_once_a_second(clock: ManualClock) -> N
 
 async def test_ready_names_every_check(board: Opsboard) -> None:
     checks = await board.health.ready()
-    names = ["store", "rollups", "event_index", "samples", "series", "opentelemetry"]
+    names = [
+        "store",
+        "rollups",
+        "event_index",
+        "error_groups",
+        "samples",
+        "series",
+        "opentelemetry",
+    ]
     assert list(checks) == names
     assert all_hold(list(checks.values()))
 

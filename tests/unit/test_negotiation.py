@@ -1,5 +1,5 @@
 import pytest
-from opsboard.adapters.http.negotiation import narrowed, preferred
+from opsboard.adapters.http.negotiation import preferred, takes_gzip
 
 OFFERED = ["application/json", "text/html", "text/plain"]
 
@@ -27,14 +27,35 @@ def test_the_type_that_a_client_likes_best(accept: str, media_type: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("accept", "header"),
+    ("accept", "media_type"),
     [
-        ("text/plain;version=0.0.4;q=0.3,text/html;q=0.2", "text/plain;version=0.0.4"),
-        ("text/plain;q=0.1;a=b, text/plain;c=d", "text/plain;c=d,text/plain;a=b"),
-        ("text/plain;version=7", "text/plain"),
-        ("*/*", "text/plain"),
-        ("text/html;q=0.2,text/*;q=0.3", "text/plain"),
+        ("text/html;level=1", "text/html"),
+        ("text/html;level=2", "application/json"),
+        ('text/html;Level="1";q=0.5,text/plain;q=0.4', "text/html"),
+        ("text/html;level=2,text/plain;level=2;q=0.1", "text/plain"),
+        ("text/html;charset=utf-8", "text/html"),
     ],
-)  # fmt: skip
-def test_the_ranges_of_that_type_best_first(accept: str, header: str) -> None:
-    assert narrowed(accept, ["text/plain", "text/html"]) == header
+)
+def test_a_range_must_not_ask_for_another_variant(accept: str, media_type: str) -> None:
+    assert preferred(accept, OFFERED, {"text/html": {"level": "1"}}) == media_type
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "taken"),
+    [
+        ("gzip", True),
+        ("GZIP, deflate, br, zstd", True),
+        ("x-gzip", True),
+        ("*", True),
+        ("*;q=0.1, identity;q=0.1", True),
+        ("gzip;q=0.5, identity;q=0.5", True),
+        ("", False),
+        ("br, zstd", False),
+        ("gzip;q=0", False),
+        ("*, gzip;q=0", False),
+        ("identity", False),
+        ("gzip;q=0.5, identity", False),
+    ],
+)
+def test_gzip_where_it_is_wanted(accept_encoding: str, taken: bool) -> None:
+    assert takes_gzip(accept_encoding) is taken

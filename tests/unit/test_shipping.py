@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from opsboard.adapters.shipper import pauses as pauses_
@@ -21,7 +22,14 @@ from opsboard.adapters.shipper.delivery import Delivery
 from opsboard.adapters.shipper.events import WaitingEvents
 from opsboard.adapters.shipper.ndjson import SampleLines
 from opsboard.adapters.shipper.pauses import Pauses
-from opsboard.adapters.shipper.samples import MAX_BATCH, MAX_SERIES, SAMPLE, WaitingSamples
+from opsboard.adapters.shipper.samples import (
+    MAX_BATCH,
+    MAX_ROUTE_LENGTH,
+    MAX_SERIES,
+    SAMPLE,
+    WaitingSamples,
+)
+from opsboard.domain import keyed_samples
 from opsboard.domain.series_key import MAX_LATENCY_NS, SeriesKey
 
 from ..fakes import START_NS, CountingIds
@@ -51,7 +59,7 @@ class Scripted:
         packed = [parcel.packed for parcel in self.delivered if isinstance(parcel, Samples)]
         return [latency for batch in packed for _, latency, _ in SAMPLE.iter_unpack(batch)]
 
-    def events(self) -> list[dict[str, object]]:
+    def events(self) -> list[Any]:
         return [parcel.fields for parcel in self.delivered if isinstance(parcel, Event)]
 
 
@@ -77,7 +85,7 @@ class Shipping:
             self.samples.observe(number, latency, START_NS)
 
     def say(self, message: str) -> None:
-        self.events.put({"message": message, "meta": {}})
+        self.events.put(lambda: {"message": message, "meta": {}})
 
     def ship(self) -> list[float]:
         """All that is due; the pauses between tries."""
@@ -147,11 +155,28 @@ def test_no_more_waits_than_has_room_and_what_had_none_is_told() -> None:
         "meta": {
             "dropped_samples": 3,
             "dropped_events": 1,
-            "reason": "too many were waiting",
+            "reason": "too many at once",
         },
     }
     shipping.ship()
     assert len(shipping.carrier.events()) == 3
+
+
+def test_an_event_that_can_not_be_made_is_told_and_stops_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shipping = Shipping()
+
+    def broken() -> Any:
+        raise RuntimeError("a bug")
+
+    shipping.events.put(broken)
+    shipping.say("after it")
+    shipping.ship()
+    said, told = shipping.carrier.events()
+    assert said["message"] == "after it"
+    assert told["meta"]["dropped_events"] == 1
+    assert "a bug" in caplog.text
 
 
 def test_there_is_room_again_after_an_outage() -> None:
@@ -161,7 +186,7 @@ def test_there_is_room_again_after_an_outage() -> None:
         shipping.ship()
     assert len(shipping.carrier.latencies()) == 15
     told = [event["meta"] for event in shipping.carrier.events()]
-    assert [meta["dropped_samples"] for meta in told] == [2, 2, 2]  # type: ignore[index]
+    assert [meta["dropped_samples"] for meta in told] == [2, 2, 2]
 
 
 def test_what_is_refused_is_dropped_told_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -226,6 +251,15 @@ def test_series_beyond_their_bound_are_counted_together() -> None:
     assert [samples.keys[number].route for number in rest] == ["(other)"]
 
 
+def test_names_that_no_server_takes_are_made_to_fit() -> None:
+    samples = WaitingSamples(lambda: None)
+    samples.series(GET._replace(route="/" + 2_000 * "x"))
+    twice = [samples.series(GET._replace(route=route)) for route in ("/\udcff", "/\\udcff")]
+    assert twice == [1, 1]
+    assert [key.route for key in samples.keys] == ["/" + 999 * "x", "/\\udcff"]
+    assert keyed_samples.MAX_ROUTE_LENGTH == MAX_ROUTE_LENGTH
+
+
 def test_no_thread_loses_or_doubles_a_sample() -> None:
     """Threads observe while another one takes, as those of a WSGI server do."""
     samples = WaitingSamples(lambda: None, limit=1_000_000)
@@ -276,7 +310,7 @@ def test_what_has_to_be_mended_by_hand_is_tried_less_often() -> None:
     assert waited[-1] == pauses_.LONGEST_WHERE_MENDING_IS_NEEDED
 
 
-def lines(*rows: tuple[int, int, int], keys: Sequence[SeriesKey] = (GET,)) -> list[object]:
+def lines(*rows: tuple[int, int, int], keys: Sequence[SeriesKey] = (GET,)) -> list[Any]:
     packed = b"".join(SAMPLE.pack(*row) for row in rows)
     return [json.loads(line) for line in SampleLines().encode(packed, keys).splitlines()]
 
@@ -297,14 +331,14 @@ def test_a_line_says_all_that_the_contract_has() -> None:
 def test_latencies_are_exact_and_within_what_a_server_takes() -> None:
     found = lines(*[(0, ns, START_NS) for ns in (0, 1, 999, MAX_LATENCY_NS, 2**62, -1)])
     day = MAX_LATENCY_NS / 1e6
-    said = [line["latency_ms"] for line in found]  # type: ignore[index]
+    said = [line["latency_ms"] for line in found]
     assert said == [0.0, 1e-6, 0.000999, day, day, 0.0]
 
 
 def test_names_are_escaped() -> None:
     key = SeriesKey('a "shop"\n', "/é/{x}", "GET", 200)
     (line,) = lines((0, 1, START_NS), keys=[key])
-    assert (line["service"], line["route"]) == (key.service, key.route)  # type: ignore[index]
+    assert (line["service"], line["route"]) == (key.service, key.route)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from ...application.errors import StoreUnusable
 from .auth import Tokens
 from .deploy_routes import deploy_routes
 from .direct_routes import DirectRoutes
+from .error_routes import error_routes
 from .event_broadcast import EventBroadcast
 from .event_routes import RecordEvent, event_routes
 from .health_routes import health_routes
@@ -18,12 +19,15 @@ from .metrics_routes import metrics_routes
 from .middleware import ASGIApp, LatencyMiddleware
 from .openapi import openapi_config
 from .otlp.routes import otlp_routes
+from .overview_routes import overview_routes
 from .page_routes import page_routes
 from .problems import problem_response
+from .sample_routes import RecordSamples, sample_routes
 from .security_headers import SecurityHeaders
 from .series_routes import series_routes
 from .session import Sessions
 from .session_routes import session_routes
+from .slowest_routes import slowest_routes
 from .stream_routes import stream_routes
 
 SERVICE = "opsboard"
@@ -46,6 +50,7 @@ def create_app(
     sessions = Sessions(api_token, read_token)
     tokens = Tokens(api_token, read_token, sessions)
     record_event = RecordEvent(board, tokens)
+    record_samples = RecordSamples(board, tokens)
     broadcast = broadcast or broadcast_of(board)
 
     @asynccontextmanager
@@ -62,12 +67,16 @@ def create_app(
         route_handlers=[
             *page_routes(board, tokens, version),
             *health_routes(board),
-            *metrics_routes(board, tokens),
+            *metrics_routes(board, tokens, version),
             *series_routes(board, tokens),
             *event_routes(board, tokens, record_event),
+            *error_routes(board, tokens),
+            *sample_routes(record_samples),
             *otlp_routes(board, tokens),
             *stream_routes(broadcast, tokens),
+            *overview_routes(board, tokens),
             *deploy_routes(board, tokens),
+            *slowest_routes(board, tokens),
             *session_routes(tokens, sessions),
         ],
         lifespan=[lifespan],
@@ -76,7 +85,11 @@ def create_app(
         logging_config=None,
         debug=False,
     )
-    routed = DirectRoutes(cast(ASGIApp, app), {("POST", "/events"): record_event})
+    direct: dict[tuple[str, str], ASGIApp] = {
+        ("POST", "/events"): record_event,
+        ("POST", "/samples"): record_samples,
+    }
+    routed = DirectRoutes(cast(ASGIApp, app), direct)
     return LatencyMiddleware(SecurityHeaders(routed), service=SERVICE, to=board)
 
 

@@ -36,6 +36,11 @@ class Tokens:
         """Whether anybody may write at all."""
         return self._api is not None
 
+    @property
+    def reads_open(self) -> bool:
+        """Whether everybody may read."""
+        return self._read is None
+
     def allow_write(self, headers: Headers) -> None:
         """Raises `WritesClosed` where no token is configured, `Unauthorized` for a wrong one.
 

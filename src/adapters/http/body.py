@@ -9,6 +9,7 @@ from .middleware import Receive
 from .problems import BodyTooLarge, BodyTooSlow, HttpError, UnsupportedMedia
 
 BODY_DEADLINE_SECONDS = 30.0
+JSON = b"application/json"
 
 _PARAMETER = re.compile(rb'([^\s;="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))')
 _UTF8 = (b"", b"utf-8", b"utf8")
@@ -20,20 +21,28 @@ class ClientGone(HttpError):
 
 def require_json(headers: Mapping[bytes, bytes]) -> None:
     """Raises `UnsupportedMedia` unless the body is said to be plain JSON in UTF-8."""
-    content_type = headers.get(b"content-type", b"").lower()
-    if content_type != b"application/json":
-        _require_json_in_utf8(content_type)
+    media_type(headers, JSON)
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMedia("The body must not be compressed.")
 
 
-def _require_json_in_utf8(content_type: bytes) -> None:
-    media_type, _, parameters = content_type.partition(b";")
-    if media_type.strip() != b"application/json":
-        raise UnsupportedMedia("The body must be JSON: send Content-Type: application/json.")
+def media_type(headers: Mapping[bytes, bytes], *taken: bytes) -> bytes:
+    """Which of these media types, all of them JSON in UTF-8, the body is said to have.
+
+    Raises `UnsupportedMedia`.
+    """
+    content_type = headers.get(b"content-type", b"").lower()
+    if content_type in taken:
+        return content_type
+    named, _, parameters = content_type.partition(b";")
+    named = named.strip()
+    if named not in taken:
+        names = b" or ".join(taken).decode()
+        raise UnsupportedMedia(f"The body must be JSON: send Content-Type: {names}.")
     for name, quoted, plain in _PARAMETER.findall(parameters):
         if name == b"charset" and (quoted or plain) not in _UTF8:
             raise UnsupportedMedia("The body must be JSON in UTF-8.")
+    return named
 
 
 async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
 
 import msgspec
 from litestar import HttpMethod, Request, Response, post, route
@@ -12,13 +11,13 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from ...application.board import Opsboard
 from ...application.errors import EventNotFound
 from ...application.query_events import DEFAULT_PAGE, MAX_PAGE, event_filter
-from ...application.record import checked_key
 from ...domain.summary import EventSummary
 from .auth import Tokens
 from .body import read_body, require_json
 from .event_bodies import EventBody, EventDraft, decode_draft
-from .headers import by_name
+from .headers import by_name, idempotency_key
 from .middleware import Receive, Scope, Send
+from .paging import link_to_next
 from .parameters import known_parameters, refuse_parameters
 
 MAX_BODY_BYTES = 256 * 1024
@@ -62,7 +61,7 @@ class RecordEvent:
         self._tokens.allow_write(headers)
         refuse_parameters(scope["query_string"])
         require_json(headers)
-        key = _idempotency_key(headers)
+        key = idempotency_key(headers)
         draft = decode_draft(await read_body(headers, receive, MAX_BODY_BYTES))
         recorded = await self._record(
             draft.message,
@@ -76,11 +75,6 @@ class RecordEvent:
         length = (b"content-length", b"%d" % len(body))
         await send({"type": "http.response.start", "status": 200, "headers": [_JSON, length]})
         await send({"type": "http.response.body", "body": body})
-
-
-def _idempotency_key(headers: dict[bytes, bytes]) -> str | None:
-    raw = headers.get(b"idempotency-key")
-    return None if raw is None else checked_key(raw.decode("latin-1"))
 
 
 def event_routes(
@@ -133,7 +127,7 @@ def event_routes(
             level=level, type=type, service=service, q=q, since=since, until=until
         )
         page = await queries.search(wanted, limit, before)
-        headers = {} if page.before is None else {"Link": _next_page(request, page.before)}
+        headers = link_to_next(request, page.before)
         return Response([EventBody.of(e) for e in page.events], headers=headers)
 
     @route("/events/summary", http_method=READ, guards=reading, tags=["events"])
@@ -159,12 +153,3 @@ def event_routes(
         return EventBody.of(await queries.get(id))
 
     return [say_what_is_allowed, record_event, list_events, summarise_events, get_event]
-
-
-def _next_page(request: Request[Any, Any, Any], before: int) -> str:
-    query = {**request.query_params.dict(), "before": before}
-    path = request.scope["path"]
-    root_path = request.scope.get("root_path", "")
-    if not path.startswith(f"{root_path}/"):
-        path = root_path + path
-    return f'<{quote(path)}?{urlencode(query, doseq=True)}>; rel="next"'

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+from ...application.record import checked_key
+
 Headers: TypeAlias = Mapping[bytes, bytes]
 
 _GIVEN_ONCE = (
@@ -25,3 +27,9 @@ def by_name(raw: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         names = [name for name, _ in raw]
         headers.update((name, b"") for name in _GIVEN_ONCE if names.count(name) > 1)
     return headers
+
+
+def idempotency_key(headers: Headers) -> str | None:
+    """The key that the request names, if any. Raises `InvalidInput` where it can be none."""
+    raw = headers.get(b"idempotency-key")
+    return None if raw is None else checked_key(raw.decode("latin-1"))

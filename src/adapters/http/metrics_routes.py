@@ -1,6 +1,6 @@
 """Request metrics over HTTP."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 from litestar import HttpMethod, Request, Response
@@ -8,12 +8,13 @@ from litestar import route as route_
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
+from litestar.response import Stream
 
 from ...application.board import Opsboard
 from ...domain.metrics import MetricsSnapshot
 from .auth import Tokens
-from .exposition import MEDIA_TYPES, exposition
-from .negotiation import preferred
+from .exposition import Exposition, Part, form_of
+from .negotiation import takes_gzip
 from .parameters import known_parameters
 
 Name = Annotated[str | None, QueryParameter(description="exactly this one", required=False)]
@@ -24,8 +25,9 @@ Last = Annotated[
 ]
 
 
-def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
+def metrics_routes(board: Opsboard, tokens: Tokens, version: str) -> Sequence[HTTPRouteHandler]:
     """The routes below `/metrics`."""
+    exposition = Exposition(board, version)
 
     @route_(
         "/metrics",
@@ -46,7 +48,7 @@ def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler
     ) -> Response[Any]:
         """The metrics snapshot: a row for each service, route, method and status code.
 
-        JSON, unless Accept prefers Prometheus' text format or OpenMetrics.
+        JSON, unless Accept prefers Prometheus' text, OpenMetrics or Prometheus' protobuf.
         """
         question = board.metrics_queries.question(
             service=service,
@@ -57,13 +59,23 @@ def metrics_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler
             until=until,
             as_of=as_of,
         )
-        headers = {"Vary": "Accept"}
-        accept = ",".join(request.headers.getall("accept", []))
-        if preferred(accept, ["application/json", *MEDIA_TYPES]) not in MEDIA_TYPES:
+        form = form_of(",".join(request.headers.getall("accept", [])))
+        if form is None:
             snapshot = await board.metrics_queries.snapshot(question)
-            return Response(snapshot, headers=headers)
-        answer = await board.metrics_queries.answer(question)
-        text, content_type = exposition(answer, board.samples.dropped, accept)
-        return Response(text, headers={**headers, "Content-Type": content_type})
+            return Response(snapshot, headers={"Vary": "Accept"})
+        headers = {"Vary": "Accept, Accept-Encoding", "Content-Type": form.content_type}
+        if takes_gzip(",".join(request.headers.getall("accept-encoding", []))):
+            file = await exposition.gzipped(question, form)
+            headers["Content-Encoding"] = "gzip"
+            return Response(file, headers=headers)
+        parts = await exposition.parts(question, form)
+        headers["Content-Length"] = str(sum(part.length for part in parts))
+        return Stream(_inflated(parts), headers=headers)
 
     return [metrics]
+
+
+async def _inflated(parts: Sequence[Part]) -> AsyncIterator[bytes]:
+    """The whole answer is never held at once: of many series it is tens of MB."""
+    for part in parts:
+        yield part.content

@@ -1,11 +1,11 @@
-"""What a client wants to read, as its `Accept` says (RFC 9110, section 12.5.1)."""
+"""What a client wants to read, as its `Accept` says (RFC 9110, section 12.5)."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 _QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
-_KNOWN_VERSIONS = frozenset({"", "0.0.1", "0.0.4", "1.0.0"})
+_NOTHING: Mapping[str, Mapping[str, str]] = {}
 
 
 class _Range(NamedTuple):
@@ -28,23 +28,30 @@ class _Range(NamedTuple):
                 quality = float(value)
         return cls(media_type.lower(), tuple(others), quality)
 
-    @property
-    def version(self) -> str:
-        """The version of the format that is asked for, or nothing."""
-        values = (parameter.partition("=") for parameter in self.parameters)
-        return next((value for name, _, value in values if name.strip() == "version"), "")
+    def gives_but(self, required: Mapping[str, str]) -> bool:
+        """Whether it gives one of these parameters with another value."""
+        given = (parameter.partition("=") for parameter in self.parameters)
+        return any(
+            value.strip().strip('"') != required.get(name.strip().lower(), value.strip().strip('"'))
+            for name, _, value in given
+        )
 
 
 def _ranges(accept: str) -> list[_Range]:
     return [_Range.parse(part) for part in accept.split(",") if part.strip()]
 
 
-def preferred(accept: str, offered: Sequence[str]) -> str:
+def preferred(
+    accept: str, offered: Sequence[str], required: Mapping[str, Mapping[str, str]] = _NOTHING
+) -> str:
     """The offered media type that the client likes best; of equals one that it names, or the first.
 
-    The first too where it takes none of them: an answer in another form is better than none.
+    The first too where it takes none of them: an answer in another form is better than none. A
+    range that names a type with other parameters than those which it requires does not count.
     """
-    ranges = _ranges(accept)
+    ranges = [
+        each for each in _ranges(accept) if not each.gives_but(required.get(each.media_type, {}))
+    ]
     liked = {media_type: _liking(media_type, ranges) for media_type in offered}
     best = max(offered, key=lambda media_type: liked[media_type])
     return best if liked[best][0] > 0 else offered[0]
@@ -58,16 +65,9 @@ def _liking(media_type: str, ranges: Iterable[_Range]) -> tuple[float, int]:
     return quality, specificity
 
 
-def narrowed(accept: str, offered: Sequence[str]) -> str:
-    """`accept`, narrowed to the offered media type that it prefers, best first, without any q.
-
-    For a library that takes the first type that it knows, whatever its q, and fails over versions.
-    """
-    media_type = preferred(accept, offered)
-    wanted = [
-        each
-        for each in _ranges(accept)
-        if each.media_type == media_type and each.quality > 0 and each.version in _KNOWN_VERSIONS
-    ]
-    wanted.sort(key=lambda each: -each.quality)
-    return ",".join(";".join((media_type, *each.parameters)) for each in wanted) or media_type
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether gzip is taken, and not liked less than nothing at all (RFC 9110, section 12.5.3)."""
+    liked = {each.media_type: each.quality for each in _ranges(accept_encoding)}
+    others = liked.get("*", 0.0)
+    gzip = liked.get("gzip", liked.get("x-gzip", others))
+    return gzip > 0 and gzip >= liked.get("identity", 0.0)

@@ -15,6 +15,7 @@ from .dashboard_routes import dashboard_routes
 from .event_bodies import EventBody
 from .headers import by_name
 from .openapi import operations
+from .openapi_completion import completed
 from .problems import Unauthorized
 from .security_headers import PAGE_CSP
 
@@ -53,7 +54,9 @@ def page_routes(board: Opsboard, tokens: Tokens, version: str) -> Sequence[HTTPR
         include_in_schema=False,
     )
     async def openapi_document(request: Request[Any, Any, Any]) -> Response[bytes]:
-        schema = request.app.openapi_schema.to_schema()
+        schema = completed(request.app.openapi_schema.to_schema(), reads_are_open=tokens.reads_open)
+        place = {"url": request.scope.get("root_path") or "/"}
+        schema = {**schema, "servers": [place]}
         return Response(msgspec.json.encode(schema), media_type="application/json")
 
     @route("/docs", http_method=["GET", "HEAD"], include_in_schema=False)

@@ -21,7 +21,7 @@ def known_parameters(
     if not given:
         return
     known = {
-        name
+        getattr(field.kwarg_definition, "name", None) or name
         for name, field in handler.parsed_fn_signature.parameters.items()
         if not isinstance(field.kwarg_definition, HeaderParameter)
     } - {"request", *connection.path_params}

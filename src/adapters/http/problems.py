@@ -11,6 +11,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 
 from ...application.errors import (
+    ErrorGroupNotFound,
     EventNotFound,
     IdempotencyClash,
     OpsboardError,
@@ -81,6 +82,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _STATUS: Mapping[type[Exception], HTTPStatus] = {
     InvalidInput: HTTPStatus.BAD_REQUEST,
+    ErrorGroupNotFound: HTTPStatus.NOT_FOUND,
     EventNotFound: HTTPStatus.NOT_FOUND,
     IdempotencyClash: HTTPStatus.UNPROCESSABLE_ENTITY,
     Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -5,8 +5,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ...application.errors import StoreUnavailable
-from ...application.ports import Clock
+from ...application.ports import Clock, StoreVitals
+from ...domain.entry import Stream
 from .event_index import MemoryEventIndex
+from .folds import MemoryFolds
 from .journal import MemoryJournal
 from .rollups import MemoryRollups
 
@@ -20,6 +22,7 @@ class MemoryStore:
         self.journal = MemoryJournal(clock)
         self.event_index = MemoryEventIndex(self.journal)
         self.rollups = MemoryRollups()
+        self.folds = MemoryFolds()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["MemoryStore"]:
@@ -28,6 +31,11 @@ class MemoryStore:
 
     async def check_writable(self) -> None:
         """Memory always takes a write."""
+
+    async def vitals(self) -> StoreVitals:
+        """See `Store.vitals`; the size is that of what the journal holds, in bytes."""
+        sizes = [await self.journal.size(stream) for stream in Stream]
+        return StoreVitals(sum(size for _, size in sizes))
 
     async def setting(self, name: str) -> str | None:
         """See `Store.setting`."""

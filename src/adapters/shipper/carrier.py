@@ -1,6 +1,6 @@
 """What is carried, who carries it, and how that can end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from ...domain.series_key import SeriesKey
@@ -18,7 +18,7 @@ class Event(NamedTuple):
     """An event under its idempotency key: the fields of `POST /events`."""
 
     key: str
-    fields: dict[str, Any]
+    fields: Mapping[str, Any]
 
 
 Parcel: TypeAlias = Samples | Event

@@ -2,10 +2,9 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from .carrier import Carrier, Event, Later, Parcel, Refused, Samples
-from .events import WaitingEvents
+from .events import Fields, WaitingEvents
 from .pauses import Pauses
 from .samples import SAMPLE, WaitingSamples
 
@@ -111,13 +110,13 @@ class Delivery:
             self._lost_events += 1
             self._lost_because = outcome.reason
 
-    def _loss(self) -> dict[str, Any] | None:
+    def _loss(self) -> Fields | None:
         """The event that tells what was lost since the last one; None where nothing was."""
         samples = self._lost_samples + self._samples.take_dropped()
         events = self._lost_events + self._events.take_dropped()
         if not samples and not events:
             return None
-        because = self._lost_because or "too many were waiting"
+        because = self._lost_because or "too many at once"
         self._lost_samples = self._lost_events = 0
         self._lost_because = ""
         return {

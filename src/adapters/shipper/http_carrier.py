@@ -59,7 +59,7 @@ class HttpCarrier:
 
     def _encode(self, parcel: Parcel) -> bytes:
         if not isinstance(parcel, Samples):
-            return json.dumps(parcel.fields).encode()
+            return json.dumps(dict(parcel.fields)).encode()
         return zlib.compress(self._lines.encode(parcel.packed, parcel.keys), LEVEL, wbits=GZIP)
 
     def close(self, timeout: float) -> None:  # noqa: ARG002 - it takes no time

@@ -9,6 +9,7 @@ from ...domain.series_key import OTHER_ROUTE, SeriesKey
 MAX_WAITING_SAMPLES = 200_000
 MAX_BATCH = 4_096
 MAX_SERIES = 20_000
+MAX_ROUTE_LENGTH = 1_000
 
 SAMPLE = Struct("=qqq")
 """A sample as it waits: its series' number, latency in ns, end in ns since 1970."""
@@ -47,12 +48,15 @@ class WaitingSamples:
             return number
         if len(self.keys) >= MAX_SERIES and key.route != OTHER_ROUTE:
             return self.series(SeriesKey(key.service, OTHER_ROUTE, key.method, key.status_code))
+        route = key.route.replace("\0", "\ufffd")[:MAX_ROUTE_LENGTH] or "/"
+        fit = key._replace(route=route).in_unicode()
         with self._lock:
-            number = self._numbers.get(key)
+            number = self._numbers.get(fit)
             if number is None:
                 number = len(self.keys)
-                self.keys.append(key.in_unicode())
-                self._numbers[key] = number
+                self.keys.append(fit)
+                self._numbers[fit] = number
+            self._numbers[key] = number
         return number
 
     def observe(self, series: int, latency_ns: int, ended_at: int) -> None:

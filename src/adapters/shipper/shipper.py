@@ -5,11 +5,13 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import random as _random
 from typing import Any
 from weakref import WeakSet
 
+from ...application.caught import Caught, ExceptionRate
+from ...application.own_threads import mark_own_thread
 from .carrier import Carrier
 from .delivery import Delivery
 from .events import MAX_WAITING_EVENTS, WaitingEvents
@@ -45,6 +47,7 @@ class Shipper:
         self._events = WaitingEvents(max_events)
         self.series = self._samples.series
         self.observe = self._samples.observe
+        self._exceptions = ExceptionRate(time.monotonic_ns)
         self._every_seconds = every_seconds
         self._new_carrier = new_carrier
         self._random = random
@@ -72,14 +75,25 @@ class Shipper:
         self._events.renew()
         self._start_over()
 
-    def say(
-        self, message: str, *, level: str, type: str, service: str, meta: dict[str, Any]
-    ) -> None:
-        """See `EventSink.say`."""
-        self._events.put(
-            {"level": level, "type": type, "service": service, "message": message, "meta": meta}
-        )
+    def say_later(self, make: Callable[[], Mapping[str, Any]]) -> None:
+        """See `EventSink.say_later`; `make` is called by the thread that ships."""
+        self._events.put(make)
         self._wake()
+
+    def caught(self, error: Exception, *, service: str, route: str, method: str) -> None:
+        """See `ExceptionSink.caught`. The stack trace is written by the thread that ships."""
+        if not self._exceptions.allows():
+            self._events.refuse()
+            return
+        found, now = Caught.of(error), time.time_ns()
+
+        def event() -> Mapping[str, Any]:
+            from ...domain.instant import format_instant  # noqa: PLC0415 - it is not light
+
+            when = format_instant(now)
+            return found.event(service=service, route=route, method=method, time=when)
+
+        self.say_later(event)
 
     @property
     def unsent(self) -> int:
@@ -104,6 +118,7 @@ class Shipper:
                 self._thread = None
 
     def _run(self) -> None:
+        mark_own_thread()
         while True:
             self._hurry.wait(self._every_seconds)
             self._hurry.clear()

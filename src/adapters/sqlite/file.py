@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from ...application.errors import StoreUnusable
+from ...application.errors import StoreUnavailable, StoreUnusable
 from . import schema
 
 _MAGIC = b"SQLite format 3\0"
@@ -169,3 +169,15 @@ def _check_writable(path: Path) -> None:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("UPDATE store SET probe = probe")
         connection.execute("ROLLBACK")
+
+
+def size_on_disk(path: Path) -> int:
+    """What the file and its write-ahead log take, in bytes. Raises `StoreUnavailable`."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise StoreUnavailable(f"{path}: {error.strerror}") from error
+    try:
+        return size + path.with_name(f"{path.name}-wal").stat().st_size
+    except FileNotFoundError:
+        return size

@@ -9,13 +9,14 @@ from typing import Any
 
 from ...application.errors import StoreUnavailable, StoreUnusable
 from ...application.growth import Growth
-from ...application.ports import Clock
+from ...application.ports import Clock, StoreVitals
 from ...domain.entry import Stream
 from .backup import back_up
 from .checkpoint import checkpoint_all
 from .compact import compact
 from .event_index import SqliteEventIndex
-from .file import prepare
+from .file import prepare, size_on_disk
+from .folds import SqliteFolds
 from .journal import SqliteJournal
 from .reader import Reader
 from .rollups import SqliteRollups
@@ -37,6 +38,7 @@ class SqliteStore:
         self.journal = SqliteJournal(clock, self._writer, self._for_journal, self._growth)
         self.event_index = SqliteEventIndex(self.journal, self._writer, self._for_queries)
         self.rollups = SqliteRollups(self._writer, self._for_queries)
+        self.folds = SqliteFolds(self._writer, self._for_queries)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["SqliteStore"]:
@@ -102,6 +104,14 @@ class SqliteStore:
     async def check_writable(self) -> None:
         """See `Store.check_writable`."""
         await self._writer.submit(_probe)
+
+    async def vitals(self) -> StoreVitals:
+        """See `Store.vitals`; the size is that of the file and its write-ahead log."""
+        return StoreVitals(
+            await asyncio.to_thread(size_on_disk, self._path),
+            self._writer.waiting,
+            self._writer.commit_times.total,
+        )
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ import msgspec
 from ...application.errors import OpsboardError, Overloaded, StoreUnavailable
 from ...domain.entry import Stream
 from .checkpoint import LAST_RESORT_PAGES
+from .commit_times import CommitTimes
 from .file import uri
 
 MAX_WAITING = 8_192
@@ -89,6 +91,12 @@ class Writer:
         self._work = asyncio.Event()
         self._connection: GroupCommit | None = None
         self._closing = False
+        self.commit_times = CommitTimes()
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for their commit."""
+        return len(self._appends) + len(self._background)
 
     async def run(self, ready: asyncio.Future[None]) -> None:
         """Open the file, then commit what is submitted until `close`; `ready` tells when."""
@@ -150,7 +158,9 @@ class Writer:
             raise StoreUnavailable("the store is closed")
         connection.jobs = [waiting.job for waiting in batch]
         try:
+            started = time.perf_counter_ns()
             await database.commit()
+            self.commit_times.add(time.perf_counter_ns() - started)
         except sqlite3.OperationalError as error:
             _fail_all(batch, error)
             return

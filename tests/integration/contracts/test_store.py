@@ -16,6 +16,7 @@ from opsboard.application.verify import verify
 from opsboard.domain.entry import Stream
 from opsboard.domain.instant import NS_PER_MS
 from opsboard.domain.rollup import Rollups
+from opsboard.domain.sample import SampleBatch
 from opsboard.domain.tier import Tier
 
 from ...fakes import START_NS, CountingIds, ManualClock, observe, sample
@@ -51,6 +52,20 @@ async def exported(store: Store) -> list[bytes]:
 
 async def test_a_store_takes_writes(store: Store) -> None:
     await store.check_writable()
+
+
+async def test_a_store_says_how_it_is(store: Store) -> None:
+    await store.journal.append(Stream.SAMPLES, [SampleBatch.of([sample()])])
+    before = await store.vitals()
+    assert before.writes_waiting == 0
+    assert before.size_bytes > 0
+    batches = [SampleBatch.of([sample(f"/{n}/{m}") for m in range(500)]) for n in range(20)]
+    await store.journal.append(Stream.SAMPLES, batches)
+    after = await store.vitals()
+    assert after.size_bytes > before.size_bytes
+    assert after.commits.series.tolist() == before.commits.series.tolist()
+    assert all(after.commits.count > before.commits.count)
+    assert all(after.commits.sum_ns > before.commits.sum_ns)
 
 
 async def test_an_untouched_store_verifies(board: Opsboard) -> None:

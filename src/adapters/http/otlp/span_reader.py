@@ -8,6 +8,7 @@ from typing import Any
 
 from ....application.record import SampleRecorder
 from ....application.record_spans import SpanException, Spans
+from ....domain.origin import Origin
 from ....domain.sample import SeriesKey
 from ....domain.span import (
     ROLES,
@@ -40,6 +41,7 @@ class _Gathered:
         self.starts: list[Any] = []
         self.ends: list[Any] = []
         self.not_kept = 0
+        self.origins: set[Origin] = set()
         self.faults: Counter[str] = Counter()
         self.found: list[tuple[Resource, Any, SpanEvent]] = []
 
@@ -47,7 +49,8 @@ class _Gathered:
         columns = SpanColumns(
             self.numbers, form.ids(self.ids), form.times(self.starts), form.times(self.ends)
         )
-        return Spans(columns, self.not_kept, self.faults, self._exceptions(form, columns, keys))
+        exceptions = self._exceptions(form, columns, keys)
+        return Spans(columns, self.not_kept, self.faults, exceptions, self.origins)
 
     def _exceptions(
         self, form: TraceForm, columns: SpanColumns, keys: Mapping[int, SeriesKey]
@@ -67,7 +70,7 @@ class _Gathered:
                 id[:TRACE_ID_LENGTH],
                 id[TRACE_ID_LENGTH:],
                 event.time,
-                {**event.attributes, **resource.origin},
+                {**event.attributes, **resource.origin.attributes},
                 series.get((resource.service, id[:TRACE_ID_LENGTH])),
             )
             for (resource, _, event), id in zip(self.found, ids, strict=True)
@@ -97,6 +100,8 @@ class SpanReader:
         walked = 0
         for resource, spans in self._parts(self._form.decode(body)):
             self._walk(resource, spans, gathered)
+            if resource.fault is None:
+                gathered.origins.add(resource.origin)
             walked += len(spans)
             if walked >= SPANS_AT_ONCE:
                 walked = 0

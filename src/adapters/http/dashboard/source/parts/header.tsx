@@ -44,7 +44,7 @@ export function Header({ now, onHelp }: { now: number; onHelp: () => void }) {
             <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M6.5 2.5h-4v11h4M6.5 8h7M10.5 5l3 3-3 3" /></svg>
           </button>
         )}
-        <button type="button" class="control icon" title="Help  ?" aria-label="Help" onClick={onHelp}>?</button>
+        <button type="button" class="control icon" title="Help  ?" aria-label="Help" onClick={onHelp}><span aria-hidden="true">?</span></button>
       </div>
     </header>
   );

@@ -5,7 +5,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 
 interface Props {
   label: ComponentChildren;
-  /** What the button is, for those who do not see it. */
+  /** What is chosen by it, for those who do not see where it stands. */
   name: string;
   class?: string;
   children: (close: () => void) => ComponentChildren;
@@ -52,9 +52,9 @@ export function Menu({ label, name, class: className = "", children }: Props) {
         ref={button}
         aria-expanded={isOpen}
         aria-controls={id}
-        aria-label={name}
         onClick={() => setIsOpen(!isOpen)}
       >
+        <span class="hidden">{name}: </span>
         {label}
         <svg class="caret" viewBox="0 0 10 6" aria-hidden="true">
           <path d="M1 1l4 4 4-4" />

@@ -25,7 +25,7 @@ export function RefreshPicker({ chosen, isLive, isReachable }: Props) {
   const state = !isReachable ? "lost" : isOff ? "still" : "live";
   const name = !isReachable ? "No answer" : isOff ? "Still" : "Live";
   return (
-    <Menu name={`Refresh: ${name}`} class="menu-right" label={<><i class={`pulse pulse-${state}`} /><span>{name}</span></>}>
+    <Menu name="Refresh" class="menu-right" label={<><i class={`pulse pulse-${state}`} /><span>{name}</span></>}>
       {(close) => (
         <div class="options" role="group" aria-label="Refresh">
           {!isLive && <p class="hint">A window that has ended does not change.</p>}

@@ -8,7 +8,7 @@ import { choose } from "./window-picker.tsx";
 export function ServicePicker({ service }: { service: string | null }) {
   const { value = [] } = useAnswer<KnownService[]>("services");
   return (
-    <Menu name={`Service: ${service ?? "all"}`} label={<span class="cut">{service ?? "All services"}</span>}>
+    <Menu name="Service" label={<span class="cut">{service ?? "All services"}</span>}>
       {(close) => (
         <div class="options" role="group" aria-label="Service">
           {[null, ...value.map((each) => each.service)].map((name) => (

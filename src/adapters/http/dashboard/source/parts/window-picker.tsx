@@ -38,9 +38,9 @@ export function WindowPicker({ window, now }: { window: TimeWindow; now: number 
   return (
     <div class="window-picker">
       <button type="button" class="control icon" aria-label="Earlier" title="Earlier  ["
-        onClick={() => choose(shifted(window, -0.5, now))}>‹</button>
+        onClick={() => choose(shifted(window, -0.5, now))}><span aria-hidden="true">‹</span></button>
       <Menu
-        name={`Time: ${windowName(window, now)}`}
+        name="Time"
         class="menu-right"
         label={
           <>
@@ -53,9 +53,9 @@ export function WindowPicker({ window, now }: { window: TimeWindow; now: number 
       </Menu>
       <button type="button" class="control icon" aria-label="Later" title="Later  ]"
         disabled={window.last !== null}
-        onClick={() => choose(shifted(window, 0.5, now))}>›</button>
+        onClick={() => choose(shifted(window, 0.5, now))}><span aria-hidden="true">›</span></button>
       <button type="button" class="control icon" aria-label="Zoom out" title="Zoom out  −"
-        onClick={() => choose(scaled(window, 2, now))}>−</button>
+        onClick={() => choose(scaled(window, 2, now))}><span aria-hidden="true">−</span></button>
     </div>
   );
 }

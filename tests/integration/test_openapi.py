@@ -1,0 +1,55 @@
+"""Whatever the API document allows, and what it does not, is answered as it says."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from .server import TOKEN, Server, serving
+
+SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+# Its rule that what fits the schema is accepted can not hold: `last` goes without `since`.
+FLAGS = (
+    "--exclude-checks=positive_data_acceptance",
+    "--exclude-path=/events/stream",  # it never ends
+    "--phases=coverage,fuzzing",
+    "--max-examples=3",
+    "--generation-deterministic",
+    "--warnings=off",
+    "--no-color",
+)
+
+
+def test_every_answer_is_as_the_document_says(server: Server, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [SCHEMATHESIS, "run", f"{server.url}/openapi.json", f"-HX-Ops-Token: {TOKEN}", *FLAGS],
+        cwd=tmp_path,
+        env=os.environ | {"NO_PROXY": "*"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout[-5_000:] + ended.stderr
+    assert "No issues found" in ended.stdout
+    assert server.client.get("/health").json() == {"ok": True}
+
+
+@pytest.mark.parametrize("read_token", ["", "to-read"])
+def test_the_document_says_who_may_read(tmp_path: Path, read_token: str) -> None:
+    with serving("memory:", OPS_READ_TOKEN=read_token) as server:
+        document = httpx.get(
+            f"{server.url}/openapi.json", headers={"X-Ops-Token": TOKEN}, trust_env=False
+        ).json()
+        asked = {
+            (path, method): operation.get("security", document["security"])
+            for path, methods in document["paths"].items()
+            for method, operation in methods.items()
+        }
+        assert bool(asked["/metrics", "get"]) is bool(read_token)
+        assert asked["/events", "post"]
+        assert not asked["/health", "get"]
+        answer = server.client.get("/metrics")
+        assert answer.status_code == (401 if read_token else 200)
