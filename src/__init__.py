@@ -8,9 +8,17 @@ if TYPE_CHECKING:
     from .entrypoints.embedded import open_board as open
     from .entrypoints.log import EventHandler
     from .entrypoints.mounted import asgi
-    from .entrypoints.watch import LatencyMiddleware
+    from .entrypoints.watch import LatencyMiddleware, WsgiLatencyMiddleware
 
-__all__ = ["EventHandler", "LatencyMiddleware", "Opsboard", "__version__", "asgi", "open"]
+__all__ = [
+    "EventHandler",
+    "LatencyMiddleware",
+    "Opsboard",
+    "WsgiLatencyMiddleware",
+    "__version__",
+    "asgi",
+    "open",
+]
 
 __version__ = "0.1.0"
 
@@ -18,6 +26,7 @@ _HOMES = {
     "EventHandler": ("entrypoints.log", "EventHandler"),
     "LatencyMiddleware": ("entrypoints.watch", "LatencyMiddleware"),
     "Opsboard": ("application.board", "Opsboard"),
+    "WsgiLatencyMiddleware": ("entrypoints.watch", "WsgiLatencyMiddleware"),
     "asgi": ("entrypoints.mounted", "asgi"),
     "open": ("entrypoints.embedded", "open_board"),
 }

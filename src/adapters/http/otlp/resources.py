@@ -42,7 +42,7 @@ _ATTRIBUTES: Mapping[Encoding, Callable[[bytes], dict[str, Any]]] = {
 class Resource:
     """A service, its version and environment; or what is wrong with it."""
 
-    __slots__ = ("fault", "origin", "series", "service")
+    __slots__ = ("fault", "origin", "places", "series", "service")
 
     def __init__(self, attributes: Mapping[str, Any], fault: InvalidInput | None = None) -> None:
         """Look at these attributes."""
@@ -58,8 +58,10 @@ class Resource:
             fit_text(str(attributes.get(SERVICE_VERSION) or ""), MAX_ORIGIN_LENGTH),
             fit_text(str(environment or ""), MAX_ORIGIN_LENGTH),
         )
-        self.series: dict[tuple[int, ...], int] = {}
+        self.series: dict[tuple[int | None, ...], int] = {}
         """The series of each set of attributes that its spans had."""
+        self.places: dict[int, Callable[[Any], tuple[Any, ...]]] = {}
+        """Of spans with so many attributes: what picks those that name a series."""
 
 
 class Resources:
