@@ -76,12 +76,24 @@ class Opsboard:
         self.event_queries = EventQueries(store.event_index)
         self.versions = ServiceVersions(self.recorder, self.event_queries, clock)
         self.intake = Intake()
-        self.spans = SpanRecorder(self.samples, self.recorder, self.versions, self.intake, clock)
         self.logs = LogRecorder(self.recorder, self.versions, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
         self.event_counts = EventCounts(store.journal)
         self.histograms = HistogramRecorder(
-            store.journal, self.samples, self.rollups, self.series_limit, clock
+            store.journal,
+            self.samples,
+            self.rollups,
+            self.series_limit,
+            clock,
+            intake=self.intake,
+        )
+        self.spans = SpanRecorder(
+            self.samples,
+            self.recorder,
+            self.versions,
+            self.intake,
+            clock,
+            histograms=self.histograms,
         )
         self.errors = ErrorProjection(store.journal, store.folds, clock)
         self.projections: dict[str, SampleProjection | EventProjection | ErrorProjection] = {
