@@ -1,13 +1,15 @@
-"""`python -m benchmarks [middleware|events|ingest|footprint|engine|exposition] [--quick]`."""
+"""`python -m benchmarks [NAME ...] [--quick]`: all of them where none is named."""
 
 import click
 
-from . import engine, events, exposition, footprint, ingest, middleware
+from . import engine, events, exposition, footprint, ingest, live, middleware, shipping
 
 BENCHMARKS = {
     "middleware": middleware.run,
+    "shipping": shipping.run,
     "events": events.run,
     "ingest": ingest.run,
+    "live": live.run,
     "footprint": footprint.run,
     "engine": engine.run,
     "exposition": exposition.run,

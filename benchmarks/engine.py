@@ -1,10 +1,17 @@
-"""The metrics engine: ingest, weight, fold, questions, growth, and events beside all that."""
+"""The metrics engine: ingest, weight, fold, questions, growth, and events beside what it does."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from . import engine_fold, engine_growth, engine_ingest, engine_latency, engine_query
+from . import (
+    engine_fold,
+    engine_growth,
+    engine_ingest,
+    engine_latency,
+    engine_query,
+    engine_retention,
+)
 from .report import Bar
 
 FOLDED = 10_000_000
@@ -19,4 +26,5 @@ def run(quick: bool) -> Sequence[Bar]:
         bars += engine_query.run(quick, stores)
         bars += engine_growth.run(quick, Path(folder), stores)
         bars += engine_latency.run(quick, stores[FOLDED])
+        bars += engine_retention.run(stores[FOLDED], Path(folder))
     return bars

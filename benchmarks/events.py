@@ -35,7 +35,7 @@ _BODY = {
     "message": "release 2024.11.3 is live in eu-west-1",
     "meta": {"commit": "4f2d9ab", "by": "ci", "replicas": 6, "seconds": 41.7},
 }
-_REQUEST = post_request("/events", json.dumps(_BODY).encode(), TOKEN)
+POST_EVENT = post_request("/events", json.dumps(_BODY).encode(), TOKEN)
 _BEHIND = re.compile(r"(\d+) entries behind")
 
 
@@ -142,8 +142,8 @@ def _servers() -> Iterator[Mapping[str, Server]]:
         for name, start in _STARTS.items():
             progress(f"events: starting {name}")
             servers[name] = stack.enter_context(start(Path(folder)))
-            run_for(WARM_UP_SECONDS, servers[name].port, _REQUEST, AT)
-        _catch_up(servers[OPSBOARD])
+            run_for(WARM_UP_SECONDS, servers[name].port, POST_EVENT, AT)
+        catch_up(servers[OPSBOARD])
         yield servers
 
 
@@ -155,16 +155,16 @@ def _measure_all(
     catch_ups: dict[int, list[float]] = {number: [] for number in CONNECTIONS}
     for round_number, (name, number) in interleaved(contests, rounds):
         progress(f"events, round {round_number + 1} of {rounds}: {name}, {number} connections")
-        loads[name, number].append(run_for(seconds, servers[name].port, _REQUEST, number))
+        loads[name, number].append(run_for(seconds, servers[name].port, POST_EVENT, number))
         if name == OPSBOARD:
-            catch_ups[number].append(_catch_up(servers[name]))
+            catch_ups[number].append(catch_up(servers[name]))
     return (
         {contest: Outcome.of(seen) for contest, seen in loads.items()},
         {number: median(seen) for number, seen in catch_ups.items()},
     )
 
 
-def _catch_up(server: Server) -> float:
+def catch_up(server: Server) -> float:
     """Wait until every event is indexed, so that this work does not fall to the next contender."""
     started = time.perf_counter()
     while time.perf_counter() - started < CATCH_UP_SECONDS:

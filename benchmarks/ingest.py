@@ -15,10 +15,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import zstandard
+from opsboard.adapters.http.otlp.encoding import Encoding
 from opsboard.adapters.http.sample_bodies import LINES, json_form, read_samples
 from opsboard.domain.instant import NS_PER_MS, format_ms
 
-from .load import post_request, run_for
+from .load import Request, post_request, run_for
+from .otlp import SPANS, FreshSpans, parse
 from .processes import TOKEN, Server, opsboard_server
 from .report import Bar, interleaved, print_table, progress
 from .traffic import Traffic
@@ -28,6 +30,7 @@ CONNECTIONS = 8
 NDJSON = "application/x-ndjson"
 
 MIN_RATE = 300_000
+MIN_SPANS = 150_000
 MIN_OF_DECODING = 0.15
 
 WARM_UP_SECONDS = 0.5
@@ -43,8 +46,9 @@ class Sender:
 
     name: str
     items: int
-    request: bytes
+    request: Request
     decode: Callable[[], Any]
+    min_rate: float
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Outcome:
 def run(quick: bool) -> Sequence[Bar]:
     """Measure, print the table, give the bars."""
     rounds, seconds = (3, 1.0) if quick else (7, 2.0)
-    senders = _senders()
+    senders = [*_senders(), *map(_sender_of_spans, Encoding)]
     with _server_on_its_own_core() as server:
         outcomes = _measure_all(server, senders, rounds, seconds)
     print_table(
@@ -75,8 +79,13 @@ def run(quick: bool) -> Sequence[Bar]:
     )
     return [
         *(
-            Bar(f"samples/s, durable and folded: {name}", seen.folded, MIN_RATE, at_least=True)
-            for name, seen in outcomes.items()
+            Bar(
+                f"samples/s, durable and folded: {sender.name}",
+                outcomes[sender.name].folded,
+                sender.min_rate,
+                at_least=True,
+            )
+            for sender in senders
         ),
         Bar(
             f"samples/s / decoding alone: {senders[0].name}",
@@ -123,7 +132,13 @@ def _sender(name: str, items: int, body: bytes, content_type: str, coding: str =
         read_samples(form, body, 0, lambda _: None).new, 0
     )
     request = post_request("/samples", _COMPRESS[coding](body), TOKEN, headers)
-    return Sender(name, items, request, lambda: read_samples(form, body, 0, known.get))
+    return Sender(name, items, request, lambda: read_samples(form, body, 0, known.get), MIN_RATE)
+
+
+def _sender_of_spans(encoding: Encoding) -> Sender:
+    spans, read = FreshSpans(encoding, TOKEN), parse(encoding)
+    name = f"OTLP spans, {encoding.name.lower()}, {SPANS}"
+    return Sender(name, SPANS, spans, lambda: read(spans.body), MIN_SPANS)
 
 
 def _lines(count: int, now_ms: int) -> Sequence[bytes]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import cast
+from typing import TypeAlias, cast
 
 import uvloop
 
@@ -55,7 +55,11 @@ def post_request(
     return head.encode() + body
 
 
-def run_for(seconds: float, port: int, request: bytes, connections: int) -> Load:
+Request: TypeAlias = bytes | Callable[[], bytes]
+"""What to send: always the same, or what this gives each time."""
+
+
+def run_for(seconds: float, port: int, request: Request, connections: int) -> Load:
     """Send this request over and over, on as many connections, for this long."""
 
     def start() -> Callable[[], bool]:
@@ -65,7 +69,7 @@ def run_for(seconds: float, port: int, request: bytes, connections: int) -> Load
     return _run(port, request, connections, start)
 
 
-def run_count(requests: int, port: int, request: bytes, connections: int) -> Load:
+def run_count(requests: int, port: int, request: Request, connections: int) -> Load:
     """Send this request so many times, on as many connections."""
 
     def start() -> Callable[[], bool]:
@@ -76,14 +80,14 @@ def run_count(requests: int, port: int, request: bytes, connections: int) -> Loa
 
 
 def _run(
-    port: int, request: bytes, connections: int, start: Callable[[], Callable[[], bool]]
+    port: int, request: Request, connections: int, start: Callable[[], Callable[[], bool]]
 ) -> Load:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_burst(port, request, connections, start))
 
 
 async def _burst(
-    port: int, request: bytes, connections: int, start: Callable[[], Callable[[], bool]]
+    port: int, request: Request, connections: int, start: Callable[[], Callable[[], bool]]
 ) -> Load:
     loop = asyncio.get_running_loop()
     latencies: list[float] = []
@@ -101,7 +105,7 @@ async def _burst(
 class _Client(asyncio.Protocol):
     """One keep-alive connection: the next request goes out when the last one is answered."""
 
-    def __init__(self, request: bytes, latencies: list[float]) -> None:
+    def __init__(self, request: Request, latencies: list[float]) -> None:
         self._request = request
         self._latencies = latencies
         self._received = b""
@@ -119,8 +123,9 @@ class _Client(asyncio.Protocol):
 
     def _next(self) -> None:
         if self._more():
+            request = self._request if isinstance(self._request, bytes) else self._request()
             self._sent_at = time.perf_counter()
-            self._transport.write(self._request)
+            self._transport.write(request)
         else:
             self._end(None)
 

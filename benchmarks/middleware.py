@@ -113,14 +113,15 @@ async def _measure_all(contenders: Sequence[Contender], rounds: int, requests: i
     for number, contender in interleaved(contenders, rounds):
         progress(f"middleware, round {number + 1} of {rounds}: {contender.name}")
         async with contender.serving() as serving:
-            seen[contender.name].append(await _measure(serving, requests))
+            seen[contender.name].append(await measure(serving, requests))
     return {
         name: Cost(median(c.wall for c in costs), median(c.cpu for c in costs))
         for name, costs in seen.items()
     }
 
 
-async def _measure(serving: Serving, requests: int) -> Cost:
+async def measure(serving: Serving, requests: int) -> Cost:
+    """What a request costs: until all that it left to do is flushed, and in CPU until folded."""
     await _check(serving.app)
     await _drive(serving.app, WARM_UP_REQUESTS)
     await serving.flush()
@@ -197,7 +198,7 @@ async def _nothing() -> None:
 
 
 def _contenders() -> Sequence[Contender]:
-    litestar, fastapi = _litestar(), _fastapi()
+    litestar, fastapi = _litestar(), fastapi_app()
     prometheus = PrometheusConfig(group_path=True)
     contenders = [
         _plain(LITESTAR, LITESTAR, litestar),
@@ -226,7 +227,8 @@ def _litestar(*middleware: Any) -> ASGIApp:
     return cast("ASGIApp", app)
 
 
-def _fastapi() -> FastAPI:
+def fastapi_app() -> FastAPI:
+    """The app that all with FastAPI serve."""
     app = FastAPI(openapi_url=None)
 
     @app.get("/items/{id}")
@@ -237,13 +239,13 @@ def _fastapi() -> FastAPI:
 
 
 def _instrumented() -> ASGIApp:
-    app = _fastapi()
+    app = fastapi_app()
     import_module("prometheus_fastapi_instrumentator").Instrumentator().instrument(app)
     return app
 
 
 def _exporting() -> ASGIApp:
-    app = _fastapi()
+    app = fastapi_app()
     app.add_middleware(import_module("starlette_exporter").PrometheusMiddleware)
     return app
 

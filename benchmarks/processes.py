@@ -49,12 +49,16 @@ class Server:
         user, system = fields.split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
-    def resident_mib(self) -> float:
-        """How much memory the process holds. Raises `RuntimeError` where Linux does not say."""
+    def resident_mib(self, *, at_most: bool = False) -> float:
+        """How much memory the process holds, or held at most.
+
+        Raises `RuntimeError` where Linux does not say.
+        """
+        name = "VmHWM" if at_most else "VmRSS"
         status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
-        found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
+        found = re.search(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)
         if found is None:
-            raise RuntimeError(f"process {self.pid} tells no VmRSS")
+            raise RuntimeError(f"process {self.pid} tells no {name}")
         return int(found[1]) / 1024
 
 

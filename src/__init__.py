@@ -6,15 +6,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .application.board import Opsboard
     from .entrypoints.embedded import open_board as open
-    from .entrypoints.watch import LatencyMiddleware
+    from .entrypoints.log import EventHandler
+    from .entrypoints.mounted import asgi
+    from .entrypoints.watch import LatencyMiddleware, WsgiLatencyMiddleware
 
-__all__ = ["LatencyMiddleware", "Opsboard", "__version__", "open"]
+__all__ = [
+    "EventHandler",
+    "LatencyMiddleware",
+    "Opsboard",
+    "WsgiLatencyMiddleware",
+    "__version__",
+    "asgi",
+    "open",
+]
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "EventHandler": ("entrypoints.log", "EventHandler"),
     "LatencyMiddleware": ("entrypoints.watch", "LatencyMiddleware"),
     "Opsboard": ("application.board", "Opsboard"),
+    "WsgiLatencyMiddleware": ("entrypoints.watch", "WsgiLatencyMiddleware"),
+    "asgi": ("entrypoints.mounted", "asgi"),
     "open": ("entrypoints.embedded", "open_board"),
 }
 

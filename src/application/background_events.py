@@ -14,8 +14,8 @@ from .record import EventRecorder
 MAX_WAITING_EVENTS = 1_000
 
 Fields: TypeAlias = Mapping[str, Any]
-Pending: TypeAlias = Fields | Callable[[], Fields]
-"""An event, or what makes it when it is about to be recorded."""
+Pending: TypeAlias = Callable[[], Fields]
+"""Makes an event when it is about to be recorded."""
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class BackgroundEvents:
 
     async def _record(self, event: Pending) -> None:
         try:
-            fields = event() if callable(event) else event
+            fields = event()
             await self._recorder.record(**fields)
             await self._tell_dropped(fields.get("service", DEFAULT_SERVICE))
         except (OpsboardError, InvalidInput) as error:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -38,6 +38,7 @@ from .record_histograms import HistogramRecorder
 from .record_logs import LogRecorder
 from .record_spans import SpanRecorder
 from .retain import Retainer
+from .versions import ServiceVersions
 from .vitals import VitalsQueries
 
 RETRY_SECONDS = 1.0
@@ -72,13 +73,27 @@ class Opsboard:
         self.series_limit = SeriesLimit(max_series, self._say_series_exceeded)
         self.recorder = EventRecorder(store.journal, clock)
         self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
+        self.event_queries = EventQueries(store.event_index)
+        self.versions = ServiceVersions(self.recorder, self.event_queries, clock)
         self.intake = Intake()
-        self.spans = SpanRecorder(self.samples, self.recorder, clock, self.intake)
-        self.logs = LogRecorder(self.recorder, self.intake)
+        self.logs = LogRecorder(self.recorder, self.versions, self.intake)
         self.rollups = SampleProjection(store.journal, store.rollups, clock)
         self.event_counts = EventCounts(store.journal)
         self.histograms = HistogramRecorder(
-            store.journal, self.samples, self.rollups, self.series_limit, clock
+            store.journal,
+            self.samples,
+            self.rollups,
+            self.series_limit,
+            clock,
+            intake=self.intake,
+        )
+        self.spans = SpanRecorder(
+            self.samples,
+            self.recorder,
+            self.versions,
+            self.intake,
+            clock,
+            histograms=self.histograms,
         )
         self.errors = ErrorProjection(store.journal, store.folds, clock)
         self.projections: dict[str, SampleProjection | EventProjection | ErrorProjection] = {
@@ -88,7 +103,6 @@ class Opsboard:
             ),
             "error_groups": self.errors,
         }
-        self.event_queries = EventQueries(store.event_index)
         self.error_groups = ErrorTriage(self.errors, store.event_index, self.recorder, clock)
         self.event_feed = EventFeed(store.journal)
         self.metrics_queries = MetricsQueries(
@@ -101,7 +115,7 @@ class Opsboard:
             self.metrics_queries, self.series_queries, clock, self.errors
         )
         self.slowest_queries = SlowestQueries(self.metrics_queries, store.journal, clock)
-        self.catalogue = CatalogueQueries(self.metrics_queries)
+        self.catalogue = CatalogueQueries(self.metrics_queries, self.versions)
         self.deploys = DeployQueries(self.event_queries, self.metrics_queries, clock)
         self.health = HealthChecks(
             store,
@@ -143,6 +157,7 @@ class Opsboard:
             await self.event_counts.start()
             for projection in self.projections.values():
                 await projection.start()
+            await self.versions.load()
             for seen in self.rollups.series.seen:
                 self.series_limit.learn(seen.key)
             self._background_events.start()
@@ -181,13 +196,12 @@ class Opsboard:
         """Take one sample: its series' number, latency and end in ns; never fails, never waits."""
         return self.samples.observe
 
-    def say(
-        self, message: str, *, level: str, type: str, service: str, meta: dict[str, Any]
-    ) -> None:
-        """Record an event without waiting for it; in this, a board is an `EventSink`."""
-        self._background_events.put(
-            {"message": message, "level": level, "type": type, "service": service, "meta": meta}
-        )
+    def say_later(self, make: Callable[[], Mapping[str, Any]]) -> None:
+        """Record an event without waiting for it; in this, a board is an `EventSink`.
+
+        `make` gives what `record_event` takes, and is called on the board's loop.
+        """
+        self._background_events.put(make)
 
     def caught(self, error: Exception, *, service: str, route: str, method: str) -> None:
         """Record an exception that no handler took, as an event, without waiting for it.

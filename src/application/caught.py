@@ -29,13 +29,24 @@ class Caught(NamedTuple):
         )
         return cls(f"{module}{kind.__qualname__}", _text_of(error), trace)
 
-    def event(self, *, service: str, route: str, method: str) -> "EventFields":
-        """The event's fields; reads the sources that the stack trace quotes."""
+    def event(
+        self, *, service: str = "", route: str = "", method: str = "", time: str = ""
+    ) -> "EventFields":
+        """The event's fields; reads the sources that the stack trace quotes.
+
+        `time` is when it happened, where the event may be recorded much later.
+        """
         from ..domain.exception_event import exception_event  # noqa: PLC0415
 
         stacktrace = "".join(self.trace.format())
         return exception_event(
-            self.type, self.message, stacktrace, service=service, route=route, method=method
+            self.type,
+            self.message,
+            stacktrace,
+            service=service,
+            route=route,
+            method=method,
+            attributes={"time": time} if time else None,
         )
 
 

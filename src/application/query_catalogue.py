@@ -9,17 +9,23 @@ from ..domain.instant import format_ms
 from ..domain.sample import Endpoint
 from ..domain.series import SeriesSeen
 from .query_metrics import MetricsQueries
+from .versions import ServiceVersions
 
 T = TypeVar("T", str, Endpoint)
 
 
 class KnownService(msgspec.Struct, frozen=True):
-    """A service that sent a sample: how many routes it has, and when it was first and last seen."""
+    """A service that sent a sample: how many routes it has, and when it was first and last seen.
+
+    `version` and `environment` are those that OpenTelemetry's signals last came from.
+    """
 
     service: str
     routes: int
     first_seen: str
     last_seen: str
+    version: str | None = None
+    environment: str | None = None
 
 
 class KnownRoute(msgspec.Struct, frozen=True):
@@ -35,15 +41,22 @@ class KnownRoute(msgspec.Struct, frozen=True):
 class CatalogueQueries:
     """Reads the table of series, which is in memory."""
 
-    def __init__(self, metrics: MetricsQueries) -> None:
-        """Ask `metrics` for the table."""
+    def __init__(self, metrics: MetricsQueries, versions: ServiceVersions) -> None:
+        """Ask `metrics` for the table, and `versions` for what runs."""
         self._metrics = metrics
+        self._versions = versions
 
     async def services(self) -> list[KnownService]:
         """Every service, by name."""
         await self._metrics.settle()
         return [
-            KnownService(name, len({s.key.route for s in seen}), *_span(seen))
+            KnownService(
+                name,
+                len({s.key.route for s in seen}),
+                *_span(seen),
+                self._versions.last(name).version or None,
+                self._versions.last(name).environment or None,
+            )
             for name, seen in self._grouped(lambda s: s.key.service)
         ]
 

@@ -226,6 +226,10 @@ class SampleRecorder:
         finally:
             self._recording -= count
 
+    def batch_of(self, numbers: Ints, latency_ns: Ints, ended_at_ms: Ints) -> SampleBatch:
+        """The batch of samples whose series have the numbers that `series` gave."""
+        return self._interned.batch(numbers, latency_ns, ended_at_ms)
+
     @property
     def oldest_ms(self) -> int:
         """The earliest end that a sample may have, in ms since 1970."""

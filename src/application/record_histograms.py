@@ -12,23 +12,29 @@ from ..domain.entry import IdempotencyKey, Stream
 from ..domain.histogram_batch import HistogramBatch, RequestHistogram
 from ..domain.instant import NS_PER_MS, format_ms
 from ..domain.measured import MeasuredHistogram, UnusableHistogram
+from ..domain.recent_ids import Mask
 from ..domain.sample import MAX_AHEAD_MS, SampleBatch, SeriesKey
 from .cardinality import SeriesLimit
+from .intake import KEPT, REJECTED, Intake
 from .ports import Clock, Journal
 from .project_samples import SampleProjection
 from .record import SampleRecorder
 
+DATA_POINTS = "data points"
 MAX_ROWS = 4_096
 MAX_STREAMS = 50_000
 ONE_SOURCE_MS = 600_000
-"""A service counts by its samples or by its histograms: who came last within this time."""
+"""A service counts by its samples or by its histograms, never by both within this time."""
+AT_ONCE = 200
+"""After so many, other requests have their turn."""
 
 
 class SentHistogram(msgspec.Struct, frozen=True):
     """The requests of a series in (`started_ns`, `ended_ns`], as they were sent.
 
     Times are ns since 1970; a start of 0 is unknown. With `stream`, the name (16 bytes) of a
-    counter that started then, they are all that it ever counted.
+    counter that started then, they are all that it ever counted. `metric` is the name that a
+    reason gives them.
     """
 
     series: SeriesKey
@@ -36,6 +42,7 @@ class SentHistogram(msgspec.Struct, frozen=True):
     ended_ns: int
     histogram: MeasuredHistogram
     stream: bytes | None = None
+    metric: str = ""
 
 
 class HistogramRecorder:
@@ -48,17 +55,25 @@ class HistogramRecorder:
         projection: SampleProjection,
         series_limit: SeriesLimit,
         clock: Clock,
+        *,
+        intake: Intake,
     ) -> None:
-        """Append to `journal`; `projection` knows what counters stood at, and who sends samples."""
+        """Append to `journal`; `projection` knows what counters stood at, and who sends samples.
+
+        What is kept and what is not is counted in `intake`.
+        """
         self._journal = journal
         self._samples = samples
         self._projection = projection
         self._series_limit = series_limit
         self._clock = clock
+        self._intake = intake
         self._recording = asyncio.Lock()
 
-    async def record(self, sent: Sequence[SentHistogram], key: IdempotencyKey) -> Counter[str]:
-        """Record what counts, as one; how many histograms do not count, by reason.
+    async def record(
+        self, sent: Sequence[SentHistogram], key: IdempotencyKey, faults: Counter[str]
+    ) -> Counter[str]:
+        """Record what counts, as one; how many do not count, by reason, `faults` among them.
 
         With a key that was used within 24 hours for the same thing, nothing is recorded. Raises
         `IdempotencyClash`, `Overloaded`, `StoreUnavailable`.
@@ -67,12 +82,17 @@ class HistogramRecorder:
             await self._samples.flush()
             await self._projection.catch_up()
             draft = _Draft(self._projection, self._clock.now(), self._samples.oldest_ms)
-            for each in sent:
+            for number, each in enumerate(sent, start=1):
                 draft.add(each)
+                if number % AT_ONCE == 0:
+                    await asyncio.sleep(0)
             entries = list(self._entries(draft))
             if entries:
                 await self._journal.append(Stream.SAMPLES, entries, key)
-            return draft.refused
+        refused = faults + draft.refused
+        self._intake.count(DATA_POINTS, KEPT, len(sent) - draft.refused.total())
+        self._intake.count(DATA_POINTS, REJECTED, refused.total())
+        return refused
 
     def _entries(self, draft: "_Draft") -> Iterator[HistogramBatch]:
         """The draft in parts of at most `MAX_ROWS`, within the limit of series."""
@@ -84,7 +104,12 @@ class HistogramRecorder:
             ]
             yield HistogramBatch.of(rows, points[start : start + MAX_ROWS])
 
-    def already_counted(self, batch: SampleBatch) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    @property
+    def some_counted(self) -> bool:
+        """Whether there is a service of which a histogram counted."""
+        return bool(self._projection.series.measured)
+
+    def already_counted(self, batch: SampleBatch) -> Mask:
         """Which samples are of requests that a histogram of their service has counted already.
 
         A tracer sends its spans when it likes: mostly before the histogram of the same time, which
@@ -92,10 +117,8 @@ class HistogramRecorder:
         """
         measured = self._projection.series.measured
         newest = np.array([measured.get(each.service, -1) for each in batch.endpoints], np.int64)
-        if not len(newest) or int(newest.max()) < 0:
-            return np.zeros(len(batch), np.bool_)
         behind = newest[batch.endpoint] - batch.ended_at_ms
-        found: np.ndarray[tuple[int], np.dtype[np.bool_]] = (behind >= 0) & (behind < ONE_SOURCE_MS)
+        found: Mask = (behind >= 0) & (behind < ONE_SOURCE_MS)
         return found
 
 
@@ -117,14 +140,14 @@ class _Draft:
             sent.histogram.check()
             self._count(sent)
         except (UnusableHistogram, NotCounted) as reason:
-            self.refused[str(reason)] += 1
+            self.refused[f"{sent.metric}: {reason}" if sent.metric else str(reason)] += 1
 
     def _check_time(self, sent: SentHistogram) -> None:
         ended_at_ms = sent.ended_ns // NS_PER_MS
         if ended_at_ms < self._oldest_ms:
-            raise UnusableHistogram(f"ended before {format_ms(self._oldest_ms)}")
+            raise UnusableHistogram(f"must not end before {format_ms(self._oldest_ms)}")
         if ended_at_ms > self._now_ns // NS_PER_MS + MAX_AHEAD_MS:
-            raise UnusableHistogram("ended more than a day ahead of the server's clock")
+            raise UnusableHistogram("must end at most a day ahead of the server's clock")
 
     def _count(self, sent: SentHistogram) -> None:
         if sent.stream is None:
@@ -159,7 +182,7 @@ class _Draft:
         """Keep where a counter stands, also where it does not count: it never does later."""
         if known is None:
             if len(self._streams) + len(self.newest) >= MAX_STREAMS:
-                raise NotCounted(f"is one more counter than the {MAX_STREAMS} that are kept")
+                raise NotCounted(f"there are more counters than the {MAX_STREAMS} that are kept")
         elif not known.is_followed_by(point):
             return
         self.newest[point.stream] = point
@@ -168,4 +191,5 @@ class _Draft:
         """Raises `NotCounted` where the service sends samples of its requests, too."""
         newest = self._sampled.get(sent.series.service, -1)
         if newest > sent.ended_ns // NS_PER_MS - ONE_SOURCE_MS:
-            raise NotCounted("is of a service whose spans or samples count already")
+            service = sent.series.service
+            raise NotCounted(f"spans or samples count the requests of {service} already")

@@ -8,8 +8,10 @@ from typing import NamedTuple
 from ..domain.entry import IdempotencyKey
 from ..domain.exception_event import EventFields
 from ..domain.log_record import LogRecord, log_event
+from ..domain.origin import Origin
 from .intake import KEPT, REJECTED, RESENT, Intake
 from .record import EventRecorder
+from .versions import ServiceVersions
 
 LOG_RECORDS = "log records"
 RECORDS_AT_ONCE = 200
@@ -26,9 +28,10 @@ class Logs(NamedTuple):
 class LogRecorder:
     """Records log records as events, those of one request at once."""
 
-    def __init__(self, events: EventRecorder, intake: Intake) -> None:
-        """Record through `events`; count in `intake`."""
+    def __init__(self, events: EventRecorder, versions: ServiceVersions, intake: Intake) -> None:
+        """Record through `events` and `versions`; count in `intake`."""
         self._events = events
+        self._versions = versions
         self._intake = intake
 
     async def record(self, logs: Logs, key: IdempotencyKey) -> Counter[str]:
@@ -39,13 +42,16 @@ class LogRecorder:
         Raises `Overloaded`, `StoreUnavailable`.
         """
         drafts: list[EventFields] = []
+        origins: set[Origin] = set()
         timed = True
         for record in logs.records:
             drafts.append(log_event(record))
+            origins.add(record.origin)
             timed = timed and record.time > 0
             if not len(drafts) % RECORDS_AT_ONCE:
                 await asyncio.sleep(0)
         kept = await self._events.record_all(drafts, key if timed else None)
+        await self._versions.note(origins)
         self._intake.count(LOG_RECORDS, KEPT, kept)
         self._intake.count(LOG_RECORDS, RESENT, len(drafts) - kept)
         self._intake.count(LOG_RECORDS, REJECTED, logs.faults.total())

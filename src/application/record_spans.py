@@ -1,7 +1,7 @@
 """The write side for spans: samples of served requests, and the exceptions recorded on them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from ..domain.entry import IdempotencyKey
 from ..domain.exception_event import EventFields, exception_event
 from ..domain.instant import NS_PER_MS, format_instant
+from ..domain.origin import Origin
 from ..domain.recent_ids import as_ids
 from ..domain.sample import Ints, SeriesKey
 from ..domain.span import SpanColumns, SpanSamples, samples_of
@@ -16,7 +17,10 @@ from .intake import KEPT, NOT_KEPT, REJECTED, RESENT, Intake
 from .once import Once
 from .ports import Clock
 from .record import EventRecorder, SampleRecorder
+from .record_histograms import HistogramRecorder
+from .versions import ServiceVersions
 
+ALREADY_COUNTED = "a span must not be of a request that a histogram counted before"
 SPANS = "spans"
 EXCEPTIONS = "exceptions"
 
@@ -42,6 +46,7 @@ class Spans(NamedTuple):
     not_kept: int
     faults: Counter[str]
     exceptions: Sequence[SpanException]
+    origins: Collection[Origin]
 
 
 class SpanRecorder:
@@ -51,14 +56,22 @@ class SpanRecorder:
         self,
         samples: SampleRecorder,
         events: EventRecorder,
-        clock: Clock,
+        versions: ServiceVersions,
         intake: Intake,
+        clock: Clock,
+        *,
+        histograms: HistogramRecorder,
     ) -> None:
-        """Record through `samples` and `events`; count in `intake`."""
+        """Record through `samples`, `events` and `versions`; count in `intake`.
+
+        `histograms` knows which requests were counted by one.
+        """
         self._samples = samples
         self._events = events
+        self._versions = versions
         self._clock = clock
         self._intake = intake
+        self._histograms = histograms
         self._once = Once(clock)
 
     async def record(self, spans: Spans, key: IdempotencyKey) -> Counter[str]:
@@ -69,12 +82,24 @@ class SpanRecorder:
         """
         now_ms = self._clock.now() // NS_PER_MS
         found = samples_of(spans.columns, now_ms, self._samples.oldest_ms)
-        faults = spans.faults + found.faults
+        faults = spans.faults + found.faults + self._without_measured(spans.columns, found)
         await self._record_samples(spans.columns, found, key)
         await self._record_exceptions(spans.exceptions, key)
+        await self._versions.note(spans.origins)
         self._intake.count(SPANS, NOT_KEPT, spans.not_kept)
         self._intake.count(SPANS, REJECTED, faults.total())
         return faults
+
+    def _without_measured(self, spans: SpanColumns, samples: SpanSamples) -> Counter[str]:
+        """Leave out those whose request a histogram has counted; how many these are."""
+        good = np.flatnonzero(samples.good)
+        if not len(good) or not self._histograms.some_counted:
+            return Counter()
+        numbers = np.array(spans.numbers, np.int64)[good]
+        batch = self._samples.batch_of(numbers, samples.latency_ns[good], samples.ended_at_ms[good])
+        known = good[self._histograms.already_counted(batch)]
+        samples.good[known] = False
+        return Counter({ALREADY_COUNTED: len(known)} if len(known) else {})
 
     async def _record_samples(
         self, spans: SpanColumns, samples: SpanSamples, key: IdempotencyKey

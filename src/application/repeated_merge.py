@@ -6,12 +6,15 @@ from itertools import chain
 from ..domain.rollup import Rollups
 
 MAX_CELLS = 4_000_000
+FEWEST = 16
+"""Parts of which fewer would fit are not gathered at all: they would only be held for nothing."""
 
 
 class RepeatedMerge:
     """Remembers the last merge, and the very parts that it was made of.
 
-    More than `MAX_CELLS` are merged as they come, and not remembered.
+    More than `MAX_CELLS`, or parts of which fewer than `FEWEST` would fit, are merged as they come,
+    and not remembered.
     """
 
     def __init__(self) -> None:
@@ -26,7 +29,7 @@ class RepeatedMerge:
         for part in left:
             some.append(part)
             cells += len(part.cell)
-            if cells > MAX_CELLS:
+            if cells > MAX_CELLS or len(part.cell) > MAX_CELLS // FEWEST:
                 return Rollups.merged_in_turn(chain(some, left))
         known, merged = self._last
         if len(known) != len(some) or any(a is not b for a, b in zip(known, some, strict=True)):

@@ -17,9 +17,9 @@ from .readable import readable
 
 SETTING = "retention"
 EVERY_SECONDS = 60.0
-SAMPLE_ENTRIES_A_STEP = 32
-EVENTS_A_STEP = 256
-ROLLUPS_A_STEP = 32
+SAMPLE_ENTRIES_A_STEP = 4
+EVENTS_A_STEP = 64
+ROLLUPS_A_STEP = 8
 
 _log = logging.getLogger(__name__)
 

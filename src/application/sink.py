@@ -3,6 +3,7 @@
 None of these methods ever fails or waits.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from ..domain.series_key import SeriesKey
@@ -24,10 +25,8 @@ class SampleSink(Protocol):
 class EventSink(Protocol):
     """What takes operational events from those that can not wait for them to be recorded."""
 
-    def say(
-        self, message: str, *, level: str, type: str, service: str, meta: dict[str, Any]
-    ) -> None:
-        """Take one event that keeps the limits of the wire contract."""
+    def say_later(self, make: Callable[[], Mapping[str, Any]]) -> None:
+        """Take an event: `make` gives its fields, and is called where time does not matter."""
         ...
 
 

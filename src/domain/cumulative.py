@@ -58,7 +58,7 @@ def growth(
             return None
         if not now_ns - FIRST_POINT_NS <= started_ns < point.time_ns:
             raise NotCounted(
-                "started more than a day ago or at an unknown time, and is counted from now on"
+                "the counter started over a day ago or at an unknown time: it counts from here on"
             )
         return Growth(started_ns, point.histogram)
     if point.time_ns <= known.time_ns:
@@ -66,7 +66,8 @@ def growth(
     since = point.histogram.since(known.histogram)
     if since is None and started_ns:
         raise NotCounted(
-            "fell, or changed its buckets, without a new start: do several processes send as one?"
+            "the counter fell or changed its buckets without a new start: "
+            "do several processes send as one?"
         )
     if since is None:
         return Growth(known.time_ns, point.histogram)

@@ -9,6 +9,7 @@ from .event import MAX_MESSAGE_LENGTH, Level
 from .exception_event import EXCEPTION, EventFields
 from .fitting import fit_meta, fit_text
 from .instant import format_instant
+from .origin import Origin
 
 LOG = "LOG"
 """The type of an event that was a log record, unless an exception is recorded on it."""
@@ -42,10 +43,11 @@ _encode = msgspec.json.Encoder().encode
 class LogRecord(NamedTuple):
     """A log record: times in ns (0 where there is none), ids in hexadecimal, any JSON as body.
 
-    `origin` is what is known of all records that came with it: the logger's name, the version.
+    `scope` is the logger's name.
     """
 
-    service: str
+    origin: Origin
+    scope: str
     time: int
     severity_number: int
     severity_text: str
@@ -54,7 +56,6 @@ class LogRecord(NamedTuple):
     trace_id: str
     span_id: str
     event_name: str
-    origin: Mapping[str, Any]
 
 
 def level_of(severity_number: int, severity_text: str) -> Level:
@@ -82,7 +83,8 @@ def log_event(record: LogRecord) -> EventFields:
         "time": format_instant(record.time) if record.time else "",
         "severity_text": record.severity_text,
         "event.name": record.event_name,
-        **record.origin,
+        **record.origin.attributes,
+        "otel.scope.name": record.scope,
         "body": said if len(said) > MAX_MESSAGE_LENGTH else "",
     }
     meta = {name: value for name, value in known.items() if value}
@@ -90,7 +92,7 @@ def log_event(record: LogRecord) -> EventFields:
     return EventFields(
         level=level_of(record.severity_number, record.severity_text),
         type=EXCEPTION if meta.get("exception.type") else LOG,
-        service=record.service,
+        service=record.origin.service,
         message=fit_text(said or _without_body(record), MAX_MESSAGE_LENGTH),
         meta=fit_meta(meta),
     )

@@ -6,6 +6,7 @@ number of series.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Self, TypeAlias
 
 import msgspec
@@ -18,11 +19,11 @@ from .interning import distinct
 from .sample import Ints
 
 BUCKET_BITS = 16
-MERGE_AT_CELLS = 1 << 20
-PAST_SERIES = 1 << 46
-"""More than any series' id."""
+MERGE_AT_CELLS = MAX_CELLS_AT_ONCE = 1 << 19
 _BUCKET_OFFSET = 1 << (BUCKET_BITS - 1)
 _BUCKET_MASK = (1 << BUCKET_BITS) - 1
+PAST_SERIES = 1 << 46
+"""More than any series' id: a cell has 62 bits."""
 _EXACT = 1 << 53
 _MAX_DENSE = 1 << 23
 Index: TypeAlias = slice | npt.NDArray[np.bool_]
@@ -111,11 +112,31 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
 
         With `group`, indexed by series id, its members stand in the place of the series.
         """
+        if group is not None:
+            some = [part for part in parts if len(part.series)]
+            return cls._merged(some, group) if some else cls.none()
+        return cls._joined(cls._whole(piece) for piece in _pieces(parts, _bounds(parts)))
+
+    @classmethod
+    def _whole(cls, parts: Sequence["Rollups"]) -> "Rollups":
         some = [part for part in parts if len(part.series)]
-        if not some:
-            return cls.none()
-        if len(some) == 1 and group is None:
-            return some[0]
+        if len(some) > 1:
+            return cls._merged(some, None)
+        return some[0] if some else cls.none()
+
+    @classmethod
+    def _joined(cls, parts: Iterable["Rollups"]) -> "Rollups":
+        """Of parts each of which has higher series than those before it."""
+        first, *others = parts
+        if not others:
+            return first
+        columns = list(map(list, zip(*(part.columns for part in (first, *others)), strict=True)))
+        del first, others
+        # One column after the other, so that no more than one is held twice.
+        return cls(*[np.concatenate(columns.pop(0)) for _ in range(len(columns))])
+
+    @classmethod
+    def _merged(cls, some: Sequence["Rollups"], group: Ints | None) -> "Rollups":
         ids = np.concatenate([part.series for part in some])
         series, place = distinct(ids if group is None else group[ids])
         return cls(
@@ -129,16 +150,19 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
 
     @classmethod
     def merged_in_turn(cls, parts: Iterable["Rollups"]) -> "Rollups":
-        """The same, of parts that are made as they are taken: few are held at once."""
-        some: list[Rollups] = []
-        cells = 0
-        for part in parts:
-            some.append(part)
-            cells += len(part.cell)
-            if cells >= MERGE_AT_CELLS:
-                some = [cls.merged(some)]
-                cells = 0
-        return cls.merged(some)
+        """The same, of parts that are made as they are taken: few are held at once.
+
+        What is merged by then lies in pieces, so that only one of them is there twice at a time.
+        """
+        batches = _batches(parts)
+        first = next(batches)
+        bounds = _bounds(first)
+        totals = [cls._whole(piece) for piece in _pieces(first, bounds)]
+        del first
+        for batch in batches:
+            for at, piece in enumerate(_pieces(batch, bounds)):
+                totals[at] = cls._whole([totals[at], *piece])
+        return cls._joined(totals.pop(0) for _ in range(len(totals)))
 
     @property
     def columns(self) -> tuple[Ints, ...]:
@@ -163,6 +187,12 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
             self.cell[cells],
             self.cell_count[cells],
         )
+
+    def between(self, first: int, end: int) -> "Rollups":
+        """Of the series from `first` on and below `end`, without a copy."""
+        bounds = np.array([first, end])
+        rows = slice(*np.searchsorted(self.series, bounds))
+        return self._taken(rows, slice(*np.searchsorted(self.cell, bounds << BUCKET_BITS)))
 
     def parted(self, parts: int, width: int) -> Iterator["Rollups"]:
         """As many rollups, the first of the series below `width`, each renumbered from zero."""
@@ -248,12 +278,37 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         """Of this series alone."""
         return self.between(series, series + 1)
 
-    def between(self, first: int, end: int) -> "Rollups":
-        """Of the series with ids from `first` to below `end`."""
-        row = slice(*np.searchsorted(self.series, [first, end]))
-        bounds = np.array([first, end]) << BUCKET_BITS
-        cells = slice(*np.searchsorted(self.cell, bounds))
-        return self._taken(row, cells)
+
+def _batches(parts: Iterable[Rollups]) -> Iterator[list[Rollups]]:
+    """The parts, in groups that are worth being merged together; at least one group."""
+    batch: list[Rollups] = []
+    cells = 0
+    for part in parts:
+        batch.append(part)
+        cells += len(part.cell)
+        if cells >= MERGE_AT_CELLS:
+            yield batch
+            batch, cells = [], 0
+    yield batch
+
+
+def _bounds(parts: Sequence[Rollups]) -> list[int]:
+    """Series at which to cut the parts, so that little is needed to merge a piece of all."""
+    pieces = -(-sum(len(part.cell) for part in parts) // MAX_CELLS_AT_ONCE)
+    cuts: list[int] = []
+    if pieces > 1:
+        largest = max((part.cell for part in parts), key=len)
+        cuts = (largest[np.arange(1, pieces) * len(largest) // pieces] >> BUCKET_BITS).tolist()
+    return sorted({0, *cuts, PAST_SERIES})
+
+
+def _pieces(parts: Sequence[Rollups], bounds: Sequence[int]) -> Iterator[Sequence[Rollups]]:
+    """The parts, cut at these series."""
+    if len(bounds) == 2:  # noqa: PLR2004 - the ends
+        yield parts
+        return
+    for first, end in pairwise(bounds):
+        yield [part.between(first, end) for part in parts]
 
 
 def _sums(places: Ints, values: Ints, length: int) -> Ints:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .event import MAX_SERVICE_LENGTH
 from .instant import NS_PER_MS, format_ms
+from .keyed_samples import MAX_ROUTE_LENGTH, MAX_STATUS_CODE, MIN_STATUS_CODE
 from .recent_ids import Mask
 from .sample import (
     KNOWN_METHODS,
@@ -19,9 +20,8 @@ from .sample import (
     Ints,
     SeriesKey,
 )
-from .validation import InvalidInput
+from .validation import InvalidInput, text_violations
 
-MAX_ROUTE_LENGTH = 500
 UNKNOWN_SERVICE = "unknown_service"
 SERVER_ERROR = 500
 CLIENT_CLOSED_REQUEST = 499
@@ -39,7 +39,6 @@ ROLES: Mapping[str, str] = {
 """The attributes that name a series: the stable ones, then what they were called before 2023."""
 STABLE = frozenset({METHOD, ROUTE, STATUS})
 
-MIN_STATUS_CODE = 100
 _DIGITS = 3
 
 
@@ -126,7 +125,7 @@ def series_of(service: str, attributes: Mapping[str, Any], *, failed: bool) -> S
 def _route(value: object) -> str:
     if value is None or value == "":
         return UNMATCHED_ROUTE
-    if not isinstance(value, str) or len(value) > MAX_ROUTE_LENGTH or "\0" in value:
+    if not isinstance(value, str) or text_violations(ROUTE, value, MAX_ROUTE_LENGTH):
         detail = f"must be text of at most {MAX_ROUTE_LENGTH} characters, without U+0000"
         raise InvalidInput.of(ROUTE, detail)
     return value
@@ -136,15 +135,15 @@ def _status_code(value: object) -> int:
     """Some senders write it as text."""
     text = str(value) if isinstance(value, int | str) else ""
     code = int(text) if text.isascii() and text.isdigit() and len(text) == _DIGITS else 0
-    if code < MIN_STATUS_CODE:
-        raise InvalidInput.of(STATUS, "must be 100-999")
+    if not MIN_STATUS_CODE <= code <= MAX_STATUS_CODE:
+        raise InvalidInput.of(STATUS, f"must be {MIN_STATUS_CODE}-{MAX_STATUS_CODE}")
     return code
 
 
 def service_of(attributes: Mapping[str, Any]) -> str:
     """The service that a resource names. Raises `InvalidInput` where that can be none."""
     name = attributes.get("service.name") or UNKNOWN_SERVICE
-    if not isinstance(name, str) or len(name) > MAX_SERVICE_LENGTH or "\0" in name:
+    if not isinstance(name, str) or text_violations("service.name", name, MAX_SERVICE_LENGTH):
         detail = f"must be text of at most {MAX_SERVICE_LENGTH} characters, without U+0000"
         raise InvalidInput.of("service.name", detail)
     return name

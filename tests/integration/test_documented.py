@@ -166,10 +166,13 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"{sample_bodies.MAX_ROWS:,} samples |" in said
     window = content_coding.MAX_WINDOW_BYTES // 1024**2
     assert f"| {content_coding.MAX_CODINGS}; {window} MiB |" in said
+    held = content_coding.MAX_HELD_BYTES // 1024**2
+    assert f"| bodies that are being read, all together | {held} MiB; above" in said
     route, method = keyed_samples.MAX_ROUTE_LENGTH, keyed_samples.MAX_METHOD_LENGTH
     assert f"{route:,}, {method} and {event.MAX_SERVICE_LENGTH} characters" in said
     assert f"| {record.MAX_RECORDING_SAMPLES:,}; above that 503" in said
-    assert f"| body of `POST /v1/traces` and `/v1/logs` | {export.MAX_BODY_BYTES:,} bytes" in said
+    otlp = "body of `POST /v1/traces`, `/v1/logs` and `/v1/metrics`"
+    assert f"| {otlp} | {export.MAX_BODY_BYTES:,} bytes" in said
     assert f"| `q` | {words.MAX_QUERY_LENGTH} " in said
     assert f"| `limit` | {query_events.MAX_PAGE} |" in said
     assert f"| `limit` of `GET /deploys` | {query_deploys.MAX_DEPLOYS} |" in said

@@ -85,9 +85,12 @@ async def test_all_watchers_get_all_in_order(store: Store) -> None:
         assert await read(broadcast, two, 1000) == list(range(1, 1001))
 
 
-async def test_who_falls_behind_what_is_kept_reads_on_from_the_journal(store: Store) -> None:
+async def test_who_falls_behind_what_is_kept_reads_on_from_the_journal(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_broadcast, "KEPT_EVENTS", 300)
     broadcast = broadcast_over(store)
-    total = 3 * event_broadcast.KEPT_EVENTS
+    total = 1_000
     async with broadcast.watching(EVERY, None) as slow, broadcast.watching(EVERY, None) as quick:
         await record(store, total)
         assert await read(broadcast, quick, total) == list(range(1, total + 1))

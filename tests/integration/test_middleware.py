@@ -385,8 +385,12 @@ async def test_mounts_of_other_apps(seen: Seen) -> None:
         await send({"type": "http.response.body", "body": b""})
 
     inner = fastapi_app()
+    fast = FastAPI()
+    fast.mount("/t/{tenant}/fast", inner)
+    fast.mount("/bare", bare)
     apps: list[Any] = [
         Starlette(routes=[Mount("/t/{tenant}/fast", inner), Mount("/bare", bare)]),
+        fast,
         litestar.Litestar(
             [litestar.asgi("/bare", is_mount=True, copy_scope=True)(bare)], openapi_config=None
         ),
@@ -396,6 +400,8 @@ async def test_mounts_of_other_apps(seen: Seen) -> None:
             await http.get("/bare/secret/1")
             await http.get("/t/acme/fast/items/5")
     assert [row[0] for row in seen.rows()] == [
+        "/bare/{path}",
+        "/t/{tenant}/fast/items/{id}",
         "/bare/{path}",
         "/t/{tenant}/fast/items/{id}",
         "/bare/{path}",

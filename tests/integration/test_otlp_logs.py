@@ -68,7 +68,8 @@ async def test_log_records_become_events(sender: Sender) -> None:
     resource = {"service.version": "1.4", "deployment.environment.name": "prod"}
     request = logs(spoken, record({"ok": True}), scope="shop.pay", resource=resource)
     assert await sender.send(request) == (0, "")
-    error, info = await sender.events()
+    error, info, version = await sender.events()
+    assert version["type"] == "VERSION"
     assert (error["id"], error["level"], error["type"]) == (1, "ERROR", "LOG")
     assert (error["service"], error["message"]) == ("shop", "card refused")
     assert error["ts"] == "2026-01-31T09:00:00.000Z"

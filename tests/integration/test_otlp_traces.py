@@ -4,8 +4,10 @@ import asyncio
 import gzip
 import json
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
@@ -356,6 +358,36 @@ async def test_invalid_utf8_in_an_attribute_rejects_its_span_alone(sender: Sende
     assert count == 1
     assert "protobuf" in said
     assert await sender.rows() == [("shop", "/cart/{id}", "GET", 200, 1)]
+
+
+@pytest.mark.parametrize("sender", [PROTOBUF], indirect=True)
+async def test_bytes_changed_at_random_are_never_a_fault_of_the_server(sender: Sender) -> None:
+    body = encoded(traces(failing(1), span(2), span(3, kind=Span.SPAN_KIND_CLIENT)), PROTOBUF)
+    random = Random(7)
+    statuses = Counter[int]()
+    for _ in range(400):
+        changed = bytearray(body)
+        for _ in range(random.randint(1, 4)):
+            changed[random.randrange(len(changed))] = random.choice(b"\0\1\n\x12\x7f\x80\xff")
+        statuses[(await sender.post(bytes(changed))).status_code] += 1
+    assert set(statuses) == {200, 400}
+
+
+async def test_spans_with_as_many_attributes_in_other_places(sender: Sender) -> None:
+    for first in (1, 11):
+        spans = [
+            span(first, a=1, b=2),
+            span(first + 1, http__method=None, a=1, b=2, http__request__method="PUT"),
+            span(first + 2, http__status_code=None, a="/x", http__response__status_code=201, b=2),
+            span(first + 3, http__status_code=None, a=1, b=2, c=3),
+        ]
+        assert await sender.send(*spans) == (0, "")
+    assert [row[2:] for row in await sender.rows()] == [
+        ("GET", 200, 2),
+        ("GET", 201, 2),
+        ("GET", 499, 2),
+        ("PUT", 200, 2),
+    ]
 
 
 async def test_no_token_no_export(sender: Sender) -> None:

@@ -1,6 +1,7 @@
 """The latency middleware around frameworks that leave no route in the scope."""
 
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import httpx
 import opsboard
@@ -8,6 +9,7 @@ import pytest
 import quart
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
 from opsboard.adapters.http.route_tables import route_table
@@ -134,3 +136,20 @@ def test_an_app_without_a_table_has_none() -> None:
 
     assert route_table(bare) is None
     assert route_table(GZipMiddleware(bare)) is None
+
+
+def test_django_over_wsgi(seen: Seen, django_app: Any) -> None:
+    """Its own table is asked again, with paths as WSGI has them."""
+    app = opsboard.WsgiLatencyMiddleware(WSGIHandler(), service="s", to=seen)
+    for each in ("/items/1/", "/api/a-b/items/6a2f41a3-c54c-4a6c-8a5e-1f2f3a4b5c6d", "/nope/é"):
+        environ: dict[str, Any] = {"PATH_INFO": each.encode().decode("latin-1"), "SCRIPT_NAME": ""}
+        setup_testing_defaults(environ)
+        body = app(environ, lambda *_: lambda _: None)
+        assert b"".join(body)
+        if hasattr(body, "close"):
+            body.close()
+    assert [(route, status) for route, _, status in seen.rows()] == [
+        ("/items/{id}/", 200),
+        ("/api/{team}/items/{id}", 200),
+        ("(unmatched)", 404),
+    ]

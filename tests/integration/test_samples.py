@@ -1,7 +1,9 @@
 """`POST /samples`, line by line, on a real server process and file."""
 
+import asyncio
 import gzip
 import json
+import signal
 import socket
 import threading
 import time
@@ -20,7 +22,7 @@ from opsboard.adapters.http.sample_bodies import MAX_ROWS
 from opsboard.adapters.http.sample_routes import MAX_BODY_BYTES
 from opsboard.domain.instant import NS_PER_MS, format_ms
 
-from .server import TOKEN, Server, serving
+from .server import TOKEN, Server, run, serving
 from .test_http_contract import problem
 
 MIB = 1024 * 1024
@@ -429,3 +431,57 @@ def test_a_length_that_lies_harms_nobody(tmp_path: Path) -> None:
                 assert b" 200 " not in connection.recv(65_536)
         assert counted(server) == []
         assert accepted(post(server, body, NDJSON)) == 1
+
+
+BATCHES, BATCH, KILLED_AFTER = 2_000, 50, 300
+
+
+def batch(number: int) -> dict[str, Any]:
+    """The headers and body of a batch that has a route of its own."""
+    rows = [{**GOOD, "route": f"/{number}", "latency_ms": n} for n in range(BATCH)]
+    headers = WRITE | {"Content-Type": NDJSON, "Idempotency-Key": f"batch-{number}"}
+    return {"content": lines(rows), "headers": headers}
+
+
+async def post_until_killed(server: Server) -> set[int]:
+    """Post batches over many connections; those that were acknowledged before the server died."""
+    waiting = iter(range(BATCHES))
+    acknowledged: set[int] = set()
+
+    async def post_some(client: httpx.AsyncClient) -> None:
+        for number in waiting:
+            try:
+                answer = await client.post("/samples", **batch(number))
+            except httpx.TransportError:
+                return
+            assert answer.json() == {"accepted": BATCH}
+            acknowledged.add(number)
+            if len(acknowledged) == KILLED_AFTER:
+                server.process.send_signal(signal.SIGKILL)
+
+    async with httpx.AsyncClient(base_url=server.url, timeout=30, trust_env=False) as client:
+        await asyncio.gather(*(post_some(client) for _ in range(16)))
+    return acknowledged
+
+
+def kept_of_each(server: Server) -> dict[int, int]:
+    return {int(row["route"][1:]): row["count"] for row in counted(server)}
+
+
+async def test_after_a_kill_every_acknowledged_batch_is_there_once_and_whole(
+    tmp_path: Path,
+) -> None:
+    store = f"sqlite:///{tmp_path / 'ops.db'}"
+    with serving(store) as server:
+        acknowledged = await post_until_killed(server)
+        assert server.process.wait(timeout=30) == -signal.SIGKILL
+    assert KILLED_AFTER <= len(acknowledged) < BATCHES
+    with serving(store) as server:
+        kept = kept_of_each(server)
+        assert acknowledged <= kept.keys()
+        again = sorted({*range(0, BATCHES, 20), *(kept.keys() - acknowledged)})
+        for number in again:
+            assert accepted(server.client.post("/samples", **batch(number))) == BATCH
+        assert set(kept_of_each(server).values()) == {BATCH}
+        assert server.stop() == 0
+    assert run("verify", "--store", store).returncode == 0

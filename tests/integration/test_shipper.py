@@ -74,7 +74,8 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def say(shipper: Shipper, message: str = "hi") -> None:
-    shipper.say(message, level="WARN", type="OPS", service="shop", meta={"n": 1})
+    said = {"level": "WARN", "type": "OPS", "service": "shop", "message": message}
+    shipper.say_later(lambda: {**said, "meta": {"n": 1}})
 
 
 def test_samples_and_events_arrive_with_token_and_key(stand_in: StandIn, ship: Ship) -> None:

@@ -23,7 +23,8 @@ WORKERS = 4
 REQUESTS = 600
 Row = tuple[str, str, int]
 
-_WHAT: list[tuple[str, str, Row]] = [
+What = tuple[str, str, Row]
+_WHAT: list[What] = [
     ("GET", "/items/{}", ("/items/{id}", "GET", 200)),
     ("POST", "/items/{}", ("/items/{id}", "POST", 200)),
     ("PUT", "/items/{}", ("/items/{id}", "PUT", 405)),
@@ -64,7 +65,8 @@ async def until(holds: Callable[[], object]) -> None:
 class Load:
     """Sends requests, and counts each by what its answer was."""
 
-    def __init__(self, port: int, workers: int = WORKERS) -> None:
+    def __init__(self, port: int, workers: int = WORKERS, what: list[What] = _WHAT) -> None:
+        self._what = what
         self._wanted = workers
         self.url = f"http://127.0.0.1:{port}"
         self.seen: Counter[Row] = Counter()
@@ -94,10 +96,10 @@ class Load:
     async def _some(self, requests_each: int) -> None:
         async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=60) as client:
             for _ in range(requests_each):
-                await self._one(client, self._dice.randrange(len(_WHAT)))
+                await self._one(client, self._dice.randrange(len(self._what)))
 
     async def _one(self, client: httpx.AsyncClient, what: int) -> None:
-        method, path, row = _WHAT[what]
+        method, path, row = self._what[what]
         # uvicorn closes a connection whose handler raised: it must not be in use for another one.
         headers = {"Connection": "close"} if path == "/fails" else {}
         place = path.format(self._dice.randrange(100))
@@ -153,6 +155,24 @@ async def test_gunicorn_workers_ship_to_one_server(tmp_path: Path) -> None:
         assert counted(server) == load.seen
 
 
+async def test_threads_and_workers_of_wsgi_ship_to_one_server(tmp_path: Path) -> None:
+    """Flask answers what it has no rule for under no route, also with 405."""
+    what = [*_WHAT[:2], ("PUT", "/items/{}", ("(unmatched)", "PUT", 405)), *_WHAT[3:]]
+    port = free_port()
+    load = Load(port, workers=2, what=what)
+    command = ["gunicorn", "wsgi_workers_app:app", "--bind", f"127.0.0.1:{port}"]
+    flags = ["--workers", "2", "--threads", "4", "--no-control-socket"]
+    with (
+        serving(f"sqlite:///{tmp_path / 'ops.db'}") as server,
+        running([*command, *flags], port, server.url) as workers,
+    ):
+        await load.until_up()
+        await load.run(REQUESTS)
+        workers.send_signal(signal.SIGTERM)
+        assert workers.wait(timeout=60) == 0
+        assert counted(server) == load.seen
+
+
 def counted(server: Server) -> Counter[Row]:
     rows = server.client.get("/metrics?service=shop").json()["requests"]
     return Counter({(r["route"], r["method"], r["status_code"]): r["count"] for r in rows})
@@ -180,4 +200,7 @@ async def test_a_server_that_was_killed_for_a_while_counts_every_request_once(
         workers.send_signal(signal.SIGTERM)
         workers.wait(timeout=60)
         assert counted(server) == load.seen
-        assert server.client.get("/events?service=shop").json() == []
+        told = server.client.get("/events?service=shop&type=OPS&limit=500").json()
+        assert [event for event in told if event["meta"]["dropped_samples"]] == []
+        raised = server.client.get("/events?service=shop&type=EXCEPTION").json()
+        assert {event["meta"]["http.route"] for event in raised} == {"/fails"}

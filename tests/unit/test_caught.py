@@ -1,6 +1,7 @@
 """Exceptions that no handler took become events, and never more of them than a board can bear."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -96,13 +97,13 @@ async def test_a_board_records_what_was_said_before_its_end(
 ) -> None:
     board = Opsboard(memory, clock, CountingIds())
     async with board:
-        board.say("from the loop", meta={"n": 1}, **FIELDS)
-        await asyncio.to_thread(board.say, "from a thread", meta={}, **FIELDS)
+        board.say_later(lambda: {"message": "from the loop", **FIELDS})
+        await asyncio.to_thread(board.say_later, lambda: {"message": "from a thread", **FIELDS})
         board.caught(OutOfStock("no tea"), service="shop", route="/", method="GET")
     found = await said_in(memory.journal)
     assert found[:2] == ["from the loop", "from a thread"]
     assert found[2].endswith("OutOfStock: no tea")
-    board.say("too late", meta={}, **FIELDS)
+    board.say_later(lambda: {"message": "too late", **FIELDS})
     assert board._background_events.dropped == 1
 
 
@@ -124,10 +125,10 @@ async def test_what_can_not_be_recorded_is_told_later(
         events.start()
         journal.error = StoreUnavailable("the disk is full")
         for message in "abcd":
-            events.put({"message": message, **FIELDS})
+            events.put(partial(dict, message=message, **FIELDS))
         while journal.failed < 2:
             await asyncio.sleep(0)
-        events.put({"message": "x" * 2_000, **FIELDS})
+        events.put(partial(dict, message="x" * 2_000, **FIELDS))
         journal.error = None
         await asyncio.sleep(0)
         events.put(lambda: {"message": "back", **FIELDS})

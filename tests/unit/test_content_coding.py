@@ -13,8 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opsboard.adapters.http import content_coding
 from opsboard.adapters.http.body import ClientGone
-from opsboard.adapters.http.content_coding import ACCEPT_ENCODING, read_inflated
+from opsboard.adapters.http.content_coding import (
+    ACCEPT_ENCODING,
+    BodyBudget,
+    inflated,
+    read_inflated,
+)
 from opsboard.adapters.http.problems import BodyTooLarge, BodyTooSlow, UnsupportedMedia
+from opsboard.application.errors import Overloaded
 from opsboard.domain.validation import InvalidInput
 
 MIB = 1024 * 1024
@@ -178,6 +184,33 @@ async def test_a_window_that_no_client_of_http_may_ask_for_is_refused() -> None:
     sent = compressor.compress(b"16 MiB back") + compressor.flush()
     with pytest.raises(InvalidInput, match="memory"):
         await read([sent], "zstd")
+
+
+async def test_all_bodies_together_have_a_bound_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = BodyBudget(3 * MIB)
+    monkeypatch.setattr(content_coding, "BUDGET", budget)
+    release = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": bytes(MIB), "more_body": False}
+
+    async def keep() -> None:
+        async with inflated({}, receive, LIMIT):
+            await release.wait()
+
+    keeping = [asyncio.create_task(keep()) for _ in range(3)]
+    while budget.held < 3 * MIB:
+        await asyncio.sleep(0)
+    for coding in ("", "gzip"):
+        with pytest.raises(Overloaded, match="too many large bodies"):
+            await read([encoded(b"more", *filter(None, [coding]))], coding)
+    release.set()
+    await asyncio.gather(*keeping)
+    assert budget.held == 0
+    assert await read([gzip.compress(bytes(MIB))], "gzip") == bytes(MIB)
+    with pytest.raises(BodyTooLarge):
+        await read([gzip.compress(bytes(2 * MIB))], "gzip")
+    assert budget.held == 0
 
 
 async def test_others_have_their_turn_while_much_is_inflated() -> None:

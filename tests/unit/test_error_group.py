@@ -137,7 +137,8 @@ def test_meta_of_another_shape_is_passed_over() -> None:
     }
     group = only(folded([event(**odd)]))
     assert (group.message, group.routes, group.count) == ("KeyError", {}, 1)
-    assert only(folded([event(""), event("", **{"exception.type": ""})])).type == ""
+    nameless: dict[str, Any] = {"exception.type": ""}
+    assert only(folded([event(""), event("", **nameless)])).type == ""
 
 
 def test_a_trend_has_the_steps_up_to_now() -> None:

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from opsboard.domain.event import MAX_MESSAGE_LENGTH, OperationalEvent
 from opsboard.domain.log_record import LogRecord, level_of, log_event
+from opsboard.domain.origin import Origin
 
 from ..fakes import START_NS
 
@@ -10,14 +11,14 @@ from ..fakes import START_NS
 def said(body: Any = "hello", *, attributes: dict[str, Any] | None = None, **more: Any) -> Any:
     """The event for a log record."""
     plain: dict[str, Any] = {
-        "service": "shop",
+        "origin": Origin("shop", "1.4"),
+        "scope": "",
         "time": 0,
         "severity_number": 9,
         "severity_text": "",
         "trace_id": "",
         "span_id": "",
         "event_name": "",
-        "origin": {},
     }
     record = LogRecord(**plain | {"body": body, "attributes": attributes or {}} | more)
     return OperationalEvent.say(ts=0, **log_event(record))
@@ -69,7 +70,7 @@ def test_all_that_is_known_stands_in_meta() -> None:
         trace_id="ab",
         span_id="cd",
         event_name="cart.late",
-        origin={"otel.scope.name": "shop.cart"},
+        scope="shop.cart",
     )
     assert (event.level, event.type, event.service, event.message) == (
         "ERROR",
@@ -84,6 +85,7 @@ def test_all_that_is_known_stands_in_meta() -> None:
         "time": "2026-01-31T09:00:00.000Z",
         "severity_text": "error",
         "event.name": "cart.late",
+        "service.version": "1.4",
         "otel.scope.name": "shop.cart",
         "cart": 7,
         "code.function.name": "pay",

@@ -85,7 +85,7 @@ class Shipping:
             self.samples.observe(number, latency, START_NS)
 
     def say(self, message: str) -> None:
-        self.events.put({"message": message, "meta": {}})
+        self.events.put(lambda: {"message": message, "meta": {}})
 
     def ship(self) -> list[float]:
         """All that is due; the pauses between tries."""
@@ -160,6 +160,23 @@ def test_no_more_waits_than_has_room_and_what_had_none_is_told() -> None:
     }
     shipping.ship()
     assert len(shipping.carrier.events()) == 3
+
+
+def test_an_event_that_can_not_be_made_is_told_and_stops_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shipping = Shipping()
+
+    def broken() -> Any:
+        raise RuntimeError("a bug")
+
+    shipping.events.put(broken)
+    shipping.say("after it")
+    shipping.ship()
+    said, told = shipping.carrier.events()
+    assert said["message"] == "after it"
+    assert told["meta"]["dropped_events"] == 1
+    assert "a bug" in caplog.text
 
 
 def test_there_is_room_again_after_an_outage() -> None:

@@ -2,13 +2,21 @@
 
 import asyncio
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 
 import zstandard
 
+from ...application.errors import Overloaded
 from ...domain.validation import InvalidInput
-from .body import BODY_DEADLINE_SECONDS, next_message, read_body, refuse_length, too_large, too_slow
+from .body import (
+    BODY_DEADLINE_SECONDS,
+    next_message,
+    refuse_length,
+    too_large,
+    too_slow,
+)
 from .middleware import Receive
 from .problems import UnsupportedMedia
 
@@ -22,6 +30,8 @@ PAUSE_BYTES = 1024 * 1024
 
 STEP_COST_BYTES = 1024
 """What a step takes that inflates nothing, such as an empty member of a gzip."""
+
+MAX_HELD_BYTES = 256 * 1024 * 1024
 
 _GZIP_SLICE = 16 * 1024
 _ZSTD_SLICE = 512
@@ -62,21 +72,66 @@ _CODINGS: Mapping[str, _Coding] = {
 ACCEPT_ENCODING = "gzip, deflate, zstd"
 
 
-async def read_inflated(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
+class BodyBudget:
+    """How many bytes of bodies this process holds, and how many it may.
+
+    A bound on each body alone is none on a thousand of them at once.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Nothing is held yet."""
+        self.limit = limit
+        self.held = 0
+
+    @contextmanager
+    def share(self) -> Iterator[Callable[[int], None]]:
+        """What one body takes, until the context ends: called with each piece's size.
+
+        It raises `Overloaded` where all together take too much.
+        """
+        mine = 0
+
+        def hold(size: int) -> None:
+            nonlocal mine
+            if self.held + size > self.limit:
+                raise Overloaded("too many large bodies are on their way")
+            mine += size
+            self.held += size
+
+        try:
+            yield hold
+        finally:
+            self.held -= mine
+
+
+BUDGET = BodyBudget(MAX_HELD_BYTES)
+
+
+@asynccontextmanager
+async def inflated(
+    headers: Mapping[bytes, bytes], receive: Receive, limit: int
+) -> AsyncIterator[bytes]:
     """The whole body without its content codings: at most `limit` bytes, at every stage of it.
 
-    What `body.read_body` raises, and `UnsupportedMedia` for a coding that is not known here,
-    `InvalidInput` where the body is cut off or no such coding at all.
+    It counts as held until the context ends. Raises what `body.read_body` does, `Overloaded` where
+    all bodies take more than `MAX_HELD_BYTES`, `UnsupportedMedia` for a coding that is not known
+    here, `InvalidInput` where the body is cut off or no such coding at all.
     """
-    codings = _codings_of(headers)
-    if not codings:
-        return await read_body(headers, receive, limit)
+    stages = [_Stage(name, limit) for name in _codings_of(headers)]
     refuse_length(headers, limit)
-    try:
-        async with asyncio.timeout(BODY_DEADLINE_SECONDS):
-            return await _inflate_all(receive, [_Stage(name, limit) for name in codings], limit)
-    except TimeoutError as error:
-        raise too_slow() from error
+    with BUDGET.share() as hold:
+        try:
+            async with asyncio.timeout(BODY_DEADLINE_SECONDS):
+                body = await _inflate_all(receive, stages, limit, hold)
+        except TimeoutError as error:
+            raise too_slow() from error
+        yield body
+
+
+async def read_inflated(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
+    """The same where what is made of the body takes no time."""
+    async with inflated(headers, receive, limit) as body:
+        return body
 
 
 def _codings_of(headers: Mapping[bytes, bytes]) -> Sequence[str]:
@@ -94,7 +149,9 @@ def _codings_of(headers: Mapping[bytes, bytes]) -> Sequence[str]:
     return codings
 
 
-async def _inflate_all(receive: Receive, stages: Sequence["_Stage"], limit: int) -> bytes:
+async def _inflate_all(
+    receive: Receive, stages: Sequence["_Stage"], limit: int, hold: Callable[[int], None]
+) -> bytes:
     pieces = []
     received = worked = 0
     more = True
@@ -106,6 +163,7 @@ async def _inflate_all(receive: Receive, stages: Sequence["_Stage"], limit: int)
         if received > limit:
             raise too_large(limit)
         for piece in _through(stages, data, last=not more):
+            hold(len(piece))
             pieces.append(piece)
             worked += len(piece) + STEP_COST_BYTES
             if worked > PAUSE_BYTES:

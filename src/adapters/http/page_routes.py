@@ -55,6 +55,8 @@ def page_routes(board: Opsboard, tokens: Tokens, version: str) -> Sequence[HTTPR
     )
     async def openapi_document(request: Request[Any, Any, Any]) -> Response[bytes]:
         schema = completed(request.app.openapi_schema.to_schema(), reads_are_open=tokens.reads_open)
+        place = {"url": request.scope.get("root_path") or "/"}
+        schema = {**schema, "servers": [place]}
         return Response(msgspec.json.encode(schema), media_type="application/json")
 
     @route("/docs", http_method=["GET", "HEAD"], include_in_schema=False)

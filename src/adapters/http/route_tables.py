@@ -27,7 +27,7 @@ def route_table(app: Any) -> RouteTable | None:
         if _is_quart(layer):
             return lambda scope, root_path: _quart_route(layer, scope, root_path)
         if _is_django(layer):
-            return _django_route
+            return django_route
     return None
 
 
@@ -61,7 +61,7 @@ def _quart_route(app: Any, scope: Scope, root_path: str) -> str | None:
         )
     except Exception:  # noqa: BLE001 - no route, another method, a redirect: each is an exception
         return None
-    return _with_braces(rule.rule)
+    return with_braces(rule.rule)
 
 
 def _is_django(app: Any) -> bool:
@@ -69,7 +69,8 @@ def _is_django(app: Any) -> bool:
     return django is not None and isinstance(app, django.ASGIHandler)
 
 
-def _django_route(scope: Scope, root_path: str) -> str | None:
+def django_route(scope: Scope, root_path: str) -> str | None:
+    """The template of Django's that matches the path, asked of its own table."""
     resolvers = sys.modules["django.urls"]
     try:
         match = resolvers.resolve(path_within(scope, root_path))
@@ -90,9 +91,10 @@ def _without_regex(route: str) -> str:
         utils.replace_metacharacters,
     ):
         route = cleaned(route)
-    return "/" + _with_braces(route).lstrip("/")
+    return "/" + with_braces(route).lstrip("/")
 
 
 @lru_cache(maxsize=4_096)
-def _with_braces(rule: str) -> str:
+def with_braces(rule: str) -> str:
+    """A rule such as `/items/<int:id>` with its parameters as `{id}`."""
     return _PARAMETER.sub(r"{\1}", rule)

@@ -25,8 +25,9 @@ def route_template(
     context = scope.get("fastapi")
     route = (context.get("effective_route_context") if context else None) or scope.get("route")
     if route is None:
+        mount = mounted_at(scope, root_path)  # FastAPI names no route for one
         found = table(scope, root_path) if table is not None else None
-        return found or UNMATCHED_ROUTE
+        return mount + REST_OF_PATH if mount else found or UNMATCHED_ROUTE
     if hasattr(route, "routes"):
         return mounted_at(scope, root_path) + REST_OF_PATH
     path = getattr(route, "path_format", None) or getattr(route, "path", None)

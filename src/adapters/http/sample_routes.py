@@ -17,7 +17,7 @@ from ...domain.entry import IdempotencyKey
 from ...domain.validation import InvalidInput
 from .auth import Tokens
 from .body import JSON, media_type
-from .content_coding import read_inflated
+from .content_coding import inflated
 from .headers import by_name, idempotency_key
 from .middleware import Receive, Scope, Send
 from .parameters import refuse_parameters
@@ -60,8 +60,8 @@ class RecordSamples:
         refuse_parameters(scope["query_string"])
         media = media_type(headers, JSON, NDJSON)
         name = idempotency_key(headers)
-        body = await read_inflated(headers, receive, MAX_BODY_BYTES)
-        accepted = await self._record(LINES if media == NDJSON else json_form(body), body, name)
+        async with inflated(headers, receive, MAX_BODY_BYTES) as body:
+            accepted = await self._record(LINES if media == NDJSON else json_form(body), body, name)
         answer = _encode(Accepted(accepted))
         length = (b"content-length", b"%d" % len(answer))
         await send({"type": "http.response.start", "status": 200, "headers": [_JSON, length]})

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...application.board import Opsboard
 from ...application.errors import IdempotencyClash, OpsboardError
+from ...application.own_threads import mark_own_thread
 from ...domain.entry import IdempotencyKey
 from ...domain.instant import NS_PER_MS
 from ...domain.keyed_samples import Find, KeyedSamples, numbered
@@ -73,6 +74,7 @@ class _Running:
         self._thread.start()
 
     def _serve(self) -> None:
+        mark_own_thread()
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             try:
                 runner.run(self._until_the_end())

@@ -1,15 +1,18 @@
 """Events that wait: bounded, and taken from any thread."""
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 Fields: TypeAlias = Mapping[str, Any]
-Pending: TypeAlias = Fields | Callable[[], Fields]
-"""An event, or what makes it when it is about to be carried."""
+Pending: TypeAlias = Callable[[], Fields]
+"""Makes an event when it is about to be carried."""
 
 MAX_WAITING_EVENTS = 1_000
+
+_log = logging.getLogger(__name__)
 
 
 class WaitingEvents:
@@ -40,10 +43,17 @@ class WaitingEvents:
             self._dropped += 1
 
     def take(self) -> Fields | None:
-        """Remove the oldest event."""
-        with self._lock:
-            event = self._waiting.popleft() if self._waiting else None
-        return event() if callable(event) else event
+        """Remove the oldest event, and make it; one that can not be made counts as dropped."""
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    return None
+                event = self._waiting.popleft()
+            try:
+                return event()
+            except Exception:  # noqa: BLE001 - whoever said it is gone
+                _log.exception("an event was dropped")
+                self.refuse()
 
     def take_dropped(self) -> int:
         """How many were dropped since the last call."""

@@ -5,12 +5,13 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import random as _random
 from typing import Any
 from weakref import WeakSet
 
 from ...application.caught import Caught, ExceptionRate
+from ...application.own_threads import mark_own_thread
 from .carrier import Carrier
 from .delivery import Delivery
 from .events import MAX_WAITING_EVENTS, WaitingEvents
@@ -74,13 +75,9 @@ class Shipper:
         self._events.renew()
         self._start_over()
 
-    def say(
-        self, message: str, *, level: str, type: str, service: str, meta: dict[str, Any]
-    ) -> None:
-        """See `EventSink.say`."""
-        self._events.put(
-            {"level": level, "type": type, "service": service, "message": message, "meta": meta}
-        )
+    def say_later(self, make: Callable[[], Mapping[str, Any]]) -> None:
+        """See `EventSink.say_later`; `make` is called by the thread that ships."""
+        self._events.put(make)
         self._wake()
 
     def caught(self, error: Exception, *, service: str, route: str, method: str) -> None:
@@ -88,9 +85,15 @@ class Shipper:
         if not self._exceptions.allows():
             self._events.refuse()
             return
-        found = Caught.of(error)
-        self._events.put(lambda: found.event(service=service, route=route, method=method))
-        self._wake()
+        found, now = Caught.of(error), time.time_ns()
+
+        def event() -> Mapping[str, Any]:
+            from ...domain.instant import format_instant  # noqa: PLC0415 - it is not light
+
+            when = format_instant(now)
+            return found.event(service=service, route=route, method=method, time=when)
+
+        self.say_later(event)
 
     @property
     def unsent(self) -> int:
@@ -115,6 +118,7 @@ class Shipper:
                 self._thread = None
 
     def _run(self) -> None:
+        mark_own_thread()
         while True:
             self._hurry.wait(self._every_seconds)
             self._hurry.clear()

@@ -19,7 +19,7 @@ from ...domain.tier import EVER, Tier, Window
 from ..columns import DamagedColumns, pack, unpack
 from ..rollup_blob import decode_rollups, encode_rollups
 from .reader import Reader, Row
-from .unpacked import UnpackedRollups
+from .unpacked import MAX_PACKED_BYTES, UnpackedRollups
 from .writer import GroupCommit, Writer
 
 TOTAL, EXPIRED, SERIES, SETTLED_UPTO = "total", "expired", "series", "settled_upto"
@@ -80,7 +80,8 @@ class SqliteRollups:
         """See `RollupStore.covering`."""
         question = partial(_covering, window=window, tiers=tiers, upto=upto)
         found = await self._reader.ask(question)
-        rollups = map(self._unpack, found.rows)
+        is_kept = sum(len(blob) for *_, blob in found.rows) <= MAX_PACKED_BYTES
+        rollups = map(self._unpack if is_kept else _rollup, _taken_out(found.rows))
         return Coverage(found.checkpoint, rollups, found.partial, found.entries)
 
     def _unpack(self, row: Row) -> StoredRollup:
@@ -199,6 +200,13 @@ def _rollup(row: Row) -> StoredRollup:
 def _row(rollup: StoredRollup) -> Row:
     blob = encode_rollups(rollup.rollups)
     return (rollup.tier, rollup.start_ms, rollup.first_ms, rollup.last_ms, blob)
+
+
+def _taken_out(rows: list[Row]) -> Iterator[Row]:
+    """The rows in their order, none of which is held when the next one is given."""
+    rows.reverse()
+    while rows:
+        yield rows.pop()
 
 
 class _Packed(NamedTuple):

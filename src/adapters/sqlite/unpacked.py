@@ -8,8 +8,9 @@ from ...domain.rollup import Rollups
 
 MAX_CELLS = 4_000_000
 """Of 16 bytes each, together: some 64 MiB."""
-FEWEST = 16
-"""What is so large that fewer would fit is not kept: a day's question would find none of them."""
+MAX_PACKED_BYTES = 8 * 1024 * 1024
+"""What a question takes more of is not kept: there is no room for all of it, so the next such
+question would find none of what it looks for first."""
 
 
 class UnpackedRollups:
@@ -29,8 +30,6 @@ class UnpackedRollups:
                 self._kept.move_to_end(name)
                 return self._kept[name]
         rollups = unpack()
-        if len(rollups.cell) > self._max_cells // FEWEST:
-            return rollups
         with self._lock:
             if name not in self._kept:
                 self._kept[name] = rollups

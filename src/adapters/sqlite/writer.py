@@ -116,6 +116,8 @@ class Writer:
             ) as database:
                 await database.execute_fetchall("PRAGMA journal_mode = WAL")
                 await database.execute_fetchall("PRAGMA synchronous = FULL")
+                # Zeros written over what is removed would double what retention writes.
+                await database.execute_fetchall("PRAGMA secure_delete = OFF")
                 await database.execute_fetchall(f"PRAGMA wal_autocheckpoint = {LAST_RESORT_PAGES}")
                 ready.set_result(None)
                 await self._commit_all(database)

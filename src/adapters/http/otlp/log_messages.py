@@ -68,20 +68,15 @@ class LogForm(NamedTuple):
     record: Callable[[Any, Resource, str], LogRecord]
 
 
-def _record(resource: Resource, scope_name: str, **found: Any) -> LogRecord:
-    origin = resource.origin | ({"otel.scope.name": scope_name} if scope_name else {})
-    return LogRecord(service=resource.service, origin=origin, **found)
-
-
 def _protobuf_scope_name(scope: bytes) -> str:
     name: str = decode_protobuf(InstrumentationScope, scope).name
     return name
 
 
 def _protobuf_record(said: Any, resource: Resource, scope_name: str) -> LogRecord:
-    return _record(
-        resource,
-        scope_name,
+    return LogRecord(
+        origin=resource.origin,
+        scope=scope_name,
         time=said.time_unix_nano or said.observed_time_unix_nano,
         severity_number=said.severity_number,
         severity_text=_text(said.severity_text, "severity_text"),
@@ -107,9 +102,9 @@ def _json_scope_name(scope: _JsonScope | None) -> str:
 def _json_record(said: _JsonLogRecord, resource: Resource, scope_name: str) -> LogRecord:
     time = as_int(said.time_unix_nano, "timeUnixNano")
     number, name = _severity(said.severity_number)
-    return _record(
-        resource,
-        scope_name,
+    return LogRecord(
+        origin=resource.origin,
+        scope=scope_name,
         time=time or as_int(said.observed_time_unix_nano, "observedTimeUnixNano"),
         severity_number=number,
         severity_text=said.severity_text or name,

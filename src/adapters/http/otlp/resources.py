@@ -6,12 +6,15 @@ from typing import Any
 import msgspec
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ProtobufResource
 
+from ....domain.fitting import fit_text
+from ....domain.origin import ENVIRONMENT, MAX_ORIGIN_LENGTH, SERVICE_VERSION, Origin
 from ....domain.span import service_of
 from ....domain.validation import InvalidInput
 from .attributes import JsonKeyValue, json_attributes, protobuf_attributes
 from .encoding import Encoding, decode_json, decode_protobuf
 
 MAX_KNOWN = 1_024
+OLD_ENVIRONMENT = "deployment.environment"
 
 
 class _JsonResource(msgspec.Struct):
@@ -39,7 +42,7 @@ _ATTRIBUTES: Mapping[Encoding, Callable[[bytes], dict[str, Any]]] = {
 class Resource:
     """A service, its version and environment; or what is wrong with it."""
 
-    __slots__ = ("environment", "fault", "series", "service", "version")
+    __slots__ = ("fault", "origin", "places", "series", "service")
 
     def __init__(self, attributes: Mapping[str, Any], fault: InvalidInput | None = None) -> None:
         """Look at these attributes."""
@@ -49,20 +52,16 @@ class Resource:
             self.service = service_of(attributes)
         except InvalidInput as error:
             self.fault = error
-        self.version = str(attributes.get("service.version") or "")
-        self.environment = str(
-            attributes.get("deployment.environment.name")
-            or attributes.get("deployment.environment")
-            or ""
+        environment = attributes.get(ENVIRONMENT) or attributes.get(OLD_ENVIRONMENT)
+        self.origin = Origin(
+            self.service,
+            fit_text(str(attributes.get(SERVICE_VERSION) or ""), MAX_ORIGIN_LENGTH),
+            fit_text(str(environment or ""), MAX_ORIGIN_LENGTH),
         )
-        self.series: dict[tuple[int, ...], int] = {}
+        self.series: dict[tuple[int | None, ...], int] = {}
         """The series of each set of attributes that its spans had."""
-
-    @property
-    def origin(self) -> dict[str, str]:
-        """What an event of this resource says about where it comes from."""
-        said = {"service.version": self.version, "deployment.environment.name": self.environment}
-        return {name: value for name, value in said.items() if value}
+        self.places: dict[int, Callable[[Any], tuple[Any, ...]]] = {}
+        """Of spans with so many attributes: what picks those that name a series."""
 
 
 class Resources:

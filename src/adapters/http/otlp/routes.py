@@ -20,6 +20,7 @@ from ..auth import Tokens
 from .encoding import Encoding
 from .export import Export, Signal
 from .logs import LogSignal
+from .metrics import MetricSignal
 from .traces import TraceSignal
 
 
@@ -42,7 +43,7 @@ class _ExportOperation(Operation):
 
 
 def otlp_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
-    """`/v1/traces` and `/v1/logs`, which need the token."""
+    """`/v1/traces`, `/v1/logs` and `/v1/metrics`, which need the token."""
 
     def answered_by(signal: Signal) -> Any:
         export = Export(signal, tokens)
@@ -74,4 +75,15 @@ def otlp_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
         """Keep log records as operational events."""
         raise AssertionError("answered by Export, which stands before this description")
 
-    return [export_traces, export_logs]
+    @post(
+        "/v1/metrics",
+        status_code=200,
+        middleware=answered_by(MetricSignal(board)),
+        operation_class=_ExportOperation,
+        tags=["opentelemetry"],
+    )
+    async def export_metrics() -> dict[str, Any]:
+        """Merge histograms of request durations into the metrics of their services."""
+        raise AssertionError("answered by Export, which stands before this description")
+
+    return [export_traces, export_logs, export_metrics]

@@ -1,9 +1,11 @@
-"""The server spans of a request as columns: the hot path, some two microseconds a span."""
+"""The server spans of a request as columns: the hot path, some microseconds a span."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
+from operator import itemgetter
 from typing import Any
 
 from ....application.record import SampleRecorder
@@ -19,10 +21,11 @@ from ....domain.span import (
 from ....domain.validation import InvalidInput
 from .encoding import Encoding
 from .resources import Resource, Resources
-from .trace_messages import FORMS, SpanEvent, TraceForm
+from .trace_messages import FORMS, SpanEvent
 
 MAX_KNOWN_ATTRIBUTES = 65_536
 MAX_KNOWN_BYTES = 1_024
+MAX_PLACES = 256
 SPANS_AT_ONCE = 2_000
 """After so many, other requests have their turn."""
 
@@ -35,43 +38,13 @@ class _Gathered:
     """What was found in a request so far."""
 
     def __init__(self) -> None:
+        self.parts: list[tuple[Resource, Sequence[Any]]] = []
         self.numbers: list[int] = []
         self.ids: list[Any] = []
         self.starts: list[Any] = []
         self.ends: list[Any] = []
         self.not_kept = 0
         self.faults: Counter[str] = Counter()
-        self.found: list[tuple[Resource, Any, SpanEvent]] = []
-
-    def spans(self, form: TraceForm, keys: Mapping[int, SeriesKey]) -> Spans:
-        columns = SpanColumns(
-            self.numbers, form.ids(self.ids), form.times(self.starts), form.times(self.ends)
-        )
-        return Spans(columns, self.not_kept, self.faults, self._exceptions(form, columns, keys))
-
-    def _exceptions(
-        self, form: TraceForm, columns: SpanColumns, keys: Mapping[int, SeriesKey]
-    ) -> Sequence[SpanException]:
-        """The innermost span of a trace records it first, and has no route: another one has."""
-        if not self.found:
-            return ()
-        series = {
-            (keys[number].service, id[:TRACE_ID_LENGTH]): keys[number]
-            for number, id in zip(columns.numbers, columns.ids, strict=True)
-            if number in keys
-        }
-        ids = form.ids([id for _, id, _ in self.found])
-        return [
-            SpanException(
-                resource.service,
-                id[:TRACE_ID_LENGTH],
-                id[TRACE_ID_LENGTH:],
-                event.time,
-                {**event.attributes, **resource.origin},
-                series.get((resource.service, id[:TRACE_ID_LENGTH])),
-            )
-            for (resource, _, event), id in zip(self.found, ids, strict=True)
-        ]
 
 
 class SpanReader:
@@ -89,19 +62,28 @@ class SpanReader:
         self._known: dict[bytes, int] = {}
         self._meanings: dict[int, tuple[str, Any]] = {}
         self._resources = Resources(encoding)
-        self._keys: dict[int, SeriesKey] = {}
 
     async def read(self, body: bytes) -> Spans:
         """The spans in a body. Raises `InvalidInput` where it can not be decoded."""
         gathered = _Gathered()
         walked = 0
         for resource, spans in self._parts(self._form.decode(body)):
+            gathered.parts.append((resource, spans))
             self._walk(resource, spans, gathered)
             walked += len(spans)
             if walked >= SPANS_AT_ONCE:
                 walked = 0
                 await asyncio.sleep(0)
-        return gathered.spans(self._form, self._keys)
+        form = self._form
+        exceptions = self._exceptions(gathered) if form.may_have_exceptions(body) else ()
+        columns = SpanColumns(
+            gathered.numbers,
+            form.ids(gathered.ids),
+            form.times(gathered.starts),
+            form.times(gathered.ends),
+        )
+        origins = {resource.origin for resource, _ in gathered.parts if resource.fault is None}
+        return Spans(columns, gathered.not_kept, gathered.faults, exceptions, origins)
 
     def _parts(self, traces: Any) -> Iterable[tuple[Resource, Sequence[Any]]]:
         for resource_spans in traces.resource_spans or ():
@@ -112,32 +94,33 @@ class SpanReader:
                     yield resource, spans[start : start + SPANS_AT_ONCE]
 
     def _walk(self, resource: Resource, spans: Iterable[Any], gathered: _Gathered) -> None:
-        raw_attributes, known = self._form.raw_attributes, self._known.get
-        series = resource.series
+        known: Callable[[bytes], int | None] = self._known.get
+        number_of, places_of = resource.series.get, resource.places.get
         for span in spans:
-            number = _NOT_KEPT
-            if span.kind in _SERVER:
-                attributes = span.attributes if raw_attributes is None else raw_attributes(span)
-                found = series.get(tuple(filter(None, map(known, attributes))))
-                number = self._series(resource, span, gathered) if found is None else found
-            else:
+            if span.kind not in _SERVER:
                 gathered.not_kept += 1
+                continue
+            attributes = span.attributes or ()
+            pick = places_of(len(attributes))
+            number = None
+            if pick is not None:
+                number = number_of(tuple(map(known, map(bytes, pick(attributes)))))
+            if number is None:
+                number = self._series(resource, span, gathered)
             if number >= 0:
                 gathered.numbers.append(number)
                 gathered.ids.append(span.trace_id + span.span_id)
                 gathered.starts.append(span.start_time_unix_nano)
                 gathered.ends.append(span.end_time_unix_nano)
-            if span.events:
-                self._find_exceptions(resource, span, gathered)
 
     def _series(self, resource: Resource, span: Any, gathered: _Gathered) -> int:
-        """The number of a span's series, where its attributes have not been seen together yet."""
-        attributes = list((self._form.raw_attributes or _as_they_are)(span))
-        failed = span.status is not None and span.status.code in _FAILED
+        """The number of a span's series, where its attributes stand in places not known yet."""
+        attributes = [*map(bytes, span.attributes or ())]
+        found = resource.series.get(tuple(filter(None, map(self._known.get, attributes))))
+        if found is not None:
+            return found
         try:
-            if resource.fault is not None:
-                raise resource.fault
-            key = series_of(resource.service, self._meant_by(attributes), failed=failed)
+            key = self._key(resource, span, attributes)
         except InvalidInput as fault:
             gathered.faults[str(fault)] += 1
             return _NOT_KEPT
@@ -145,9 +128,15 @@ class SpanReader:
             gathered.not_kept += 1
             return _NOT_KEPT
         number = self._samples.series(key)
-        self._keys[number] = key
         self._remember(resource, attributes, number)
         return number
+
+    def _key(self, resource: Resource, span: Any, attributes: Iterable[bytes]) -> SeriesKey | None:
+        """The series of a server span. Raises `InvalidInput`."""
+        if resource.fault is not None:
+            raise resource.fault
+        failed = span.status is not None and span.status.code in _FAILED
+        return series_of(resource.service, self._meant_by(attributes), failed=failed)
 
     def _meant_by(self, attributes: Iterable[bytes]) -> dict[str, Any]:
         """The attributes that name a series, which are known from now on."""
@@ -173,27 +162,65 @@ class SpanReader:
         id = self._known[raw] = next(self._ids)
         self._meanings[id] = (name, value)
 
-    def _remember(self, resource: Resource, attributes: Iterable[bytes], number: int) -> None:
+    def _remember(self, resource: Resource, attributes: Sequence[bytes], number: int) -> None:
         """Only where nothing is missing: what is could be among attributes not known yet."""
-        found = tuple(filter(None, map(self._known.get, attributes)))
+        places = [place for place, raw in enumerate(attributes) if raw in self._known]
+        found = tuple(self._known[attributes[place]] for place in places)
         roles = {ROLES[self._meanings[id][0]] for id in found}
-        if roles >= STABLE:
-            if len(resource.series) >= MAX_KNOWN_ATTRIBUTES:
-                resource.series.clear()
-            resource.series[found] = number
+        if not roles >= STABLE:
+            return
+        if len(resource.series) >= MAX_KNOWN_ATTRIBUTES:
+            resource.series.clear()
+        resource.series[found] = number
+        if len(attributes) <= MAX_PLACES:
+            resource.places.setdefault(len(attributes), itemgetter(*places))
 
-    def _find_exceptions(self, resource: Resource, span: Any, gathered: _Gathered) -> None:
-        for raw in span.events:
+    def _exceptions(self, gathered: _Gathered) -> Sequence[SpanException]:
+        """Those on spans of any kind.
+
+        The innermost span of a trace has the exception first, and no route: that is another one's.
+        """
+        found = [
+            (resource, span, event)
+            for resource, spans in gathered.parts
+            if resource.fault is None
+            for span in spans
+            for event in self._events(span, gathered)
+        ]
+        series = self._series_of_traces(gathered, {span.trace_id for _, span, _ in found})
+        ids = self._form.ids([span.trace_id + span.span_id for _, span, _ in found])
+        return [
+            SpanException(
+                resource.service,
+                id[:TRACE_ID_LENGTH],
+                id[TRACE_ID_LENGTH:],
+                event.time,
+                {**event.attributes, **resource.origin.attributes},
+                series.get((resource.service, span.trace_id)),
+            )
+            for (resource, span, event), id in zip(found, ids, strict=True)
+        ]
+
+    def _events(self, span: Any, gathered: _Gathered) -> Iterable[SpanEvent]:
+        for raw in span.events or ():
             try:
                 event = self._form.event(bytes(raw))
             except InvalidInput:
                 gathered.faults["an event of a span can not be read"] += 1
                 continue
-            if event.name == "exception" and resource.fault is None:
-                id = span.trace_id + span.span_id
-                gathered.found.append((resource, id, event))
+            if event.name == "exception":
+                yield event
 
-
-def _as_they_are(span: Any) -> Iterable[bytes]:
-    attributes: Iterable[bytes] = span.attributes
-    return attributes
+    def _series_of_traces(
+        self, gathered: _Gathered, traces: Collection[Any]
+    ) -> Mapping[tuple[str, Any], SeriesKey]:
+        """The series that each of these traces has in a service."""
+        series = {}
+        for resource, spans in gathered.parts:
+            for span in spans:
+                if span.kind in _SERVER and span.trace_id in traces:
+                    with suppress(InvalidInput):
+                        key = self._key(resource, span, map(bytes, span.attributes or ()))
+                        if key is not None:
+                            series[resource.service, span.trace_id] = key
+        return series

@@ -1,6 +1,6 @@
 """The traces of a request in either encoding, under the same names."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -75,15 +75,15 @@ _decode_event = msgspec.json.Decoder(_JsonEvent).decode
 class TraceForm(NamedTuple):
     """How one encoding is read; each may raise `InvalidInput`.
 
-    Spans have OTLP's fields. `raw_attributes` gives each attribute of a span as the bytes that
-    `attribute` reads: the same attribute is mostly the same bytes, so it is read once.
+    Spans have OTLP's fields. Each attribute is the bytes that `attribute` reads: the same attribute
+    is mostly the same bytes, so it is read once.
     `may_matter` tells, faster than that, most of those whose name is none of `ROLES`.
     """
 
     decode: Callable[[bytes], Any]
     attribute: Callable[[bytes], tuple[str, Any]]
     may_matter: Callable[[bytes], bool]
-    raw_attributes: Callable[[Any], Iterable[bytes]] | None
+    may_have_exceptions: Callable[[bytes], bool]
     ids: Callable[[Sequence[Any]], Sequence[bytes]]
     times: Callable[[Sequence[Any]], npt.NDArray[np.uint64]]
     event: Callable[[bytes], SpanEvent]
@@ -91,7 +91,7 @@ class TraceForm(NamedTuple):
 
 def _protobuf_may_matter(raw: bytes) -> bool:
     """The name comes first, after its tag and its length, which is one byte where it is short."""
-    return raw[:1] != _NAME_TAG or raw[2 : 2 + raw[1]] in _NAMES
+    return len(raw) <= 1 or raw[:1] != _NAME_TAG or raw[2 : 2 + raw[1]] in _NAMES
 
 
 def _protobuf_event(raw: bytes) -> SpanEvent:
@@ -132,7 +132,7 @@ FORMS = {
         decode=lambda body: decode_protobuf(Traces, body),
         attribute=protobuf_attribute,
         may_matter=_protobuf_may_matter,
-        raw_attributes=None,
+        may_have_exceptions=lambda body: b"exception" in body,
         ids=lambda ids: ids,
         times=lambda times: np.array(times, np.uint64),
         event=_protobuf_event,
@@ -141,7 +141,7 @@ FORMS = {
         decode=lambda body: decode_json(_decode_traces, body),
         attribute=json_attribute,
         may_matter=_json_may_matter,
-        raw_attributes=lambda span: map(bytes, span.attributes or ()),
+        may_have_exceptions=lambda body: b"exception" in body or b"\\u" in body,
         ids=_json_ids,
         times=_json_times,
         event=_json_event,
