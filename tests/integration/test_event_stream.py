@@ -94,6 +94,7 @@ def test_a_tick_says_that_samples_count(server: Server) -> None:
         ({"last_event_id": "1"}, {}, "last_event_id"),
         ({}, {"Last-Event-ID": "1.5"}, "Last-Event-ID"),
         ({}, {"Last-Event-ID": "9223372036854775808"}, "Last-Event-ID"),
+        ({}, {"Last-Event-ID": "9" * 5_000}, "Last-Event-ID"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

@@ -1,5 +1,6 @@
 """The live stream of operational events over HTTP."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -16,6 +17,8 @@ from .event_broadcast import EventBroadcast
 from .event_routes import MAX_ID, READ, LevelFilter, ServiceFilter, TextFilter, TypeFilter
 from .event_stream import EventStream
 from .parameters import known_parameters
+
+_ID = re.compile(r"[0-9]{1,19}")
 
 
 def stream_routes(broadcast: EventBroadcast, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
@@ -71,6 +74,6 @@ def stream_routes(broadcast: EventBroadcast, tokens: Tokens) -> Sequence[HTTPRou
 
 
 def _resumed(last_event_id: str) -> int:
-    if not (last_event_id.isascii() and last_event_id.isdecimal() and int(last_event_id) <= MAX_ID):
+    if _ID.fullmatch(last_event_id) is None or int(last_event_id) > MAX_ID:
         raise InvalidInput.of("Last-Event-ID", "must be the id of an event")
     return int(last_event_id)
