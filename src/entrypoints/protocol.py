@@ -27,9 +27,9 @@ class Limits(msgspec.Struct, frozen=True):
     """What clients are given.
 
     `answered` connections get answers, those beyond are told to wait, and beyond `connections`
-    they are closed at once. The head of a request is its request line and headers. Who takes
-    nothing of an answer for `stalled_seconds`, while more of it waits than is held here, is cut
-    off.
+    they are closed at once. The head of a request is its request line and headers; what comes with
+    a body and is none of it, trailers and extensions of chunks, may be as long. Who takes nothing
+    of an answer for `stalled_seconds`, while more of it waits than is held here, is cut off.
     """
 
     answered: int = MAX_CONNECTIONS
@@ -62,6 +62,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """By status code: requests that no route saw, and connections for which there was no room."""
     outbox = Outbox()
     _head_bytes = 0
+    _bytes_beside_body = 0
+    """Since its last piece. The parser holds a trailer until it is complete, however long it is."""
     _in_body = False
     _deadline: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
@@ -98,10 +100,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; until a head is complete, it may only be so long and take so long."""
-        if not self._in_body:
+        if self._in_body:
+            self._bytes_beside_body += len(data)
+        else:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self.transport.is_closing() or self._is_answering():
+        if self.transport.is_closing():
+            return
+        if self._in_body and self._bytes_beside_body > self.limits.head_bytes:
+            self.refuse(*self._too_much_beside_body())
+            return
+        if self._is_answering():
             return
         # Also within a body whose answer is sent already: what nobody reads has to end some time.
         self._expect_head()
@@ -120,6 +129,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """A head is complete: answer it, or refuse it where it is too long or too many are here."""
         self._expect_nothing()
         self._in_body = True
+        self._bytes_beside_body = 0
         received, self._head_bytes = self._head_bytes, 0
         app = self.app
         if received > self.limits.head_bytes and self._length_of_head() > self.limits.head_bytes:
@@ -131,6 +141,13 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_headers_complete()
         finally:
             self.app = app
+            # What comes now are trailers, which must not pass for headers (RFC 9110, 6.5.1).
+            self.headers = []
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._bytes_beside_body = 0
+        super().on_body(body)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         super()._start_asgi_task(cycle, cast(Any, OneWrite(app, cycle, self.outbox)))
@@ -148,6 +165,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.url) > limit:
             return HTTPStatus.REQUEST_URI_TOO_LONG, f"The URL must be at most {limit} bytes."
         detail = f"The request line and the headers must be at most {limit} bytes."
+        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail
+
+    def _too_much_beside_body(self) -> tuple[HTTPStatus, str]:
+        limit = self.limits.head_bytes
+        detail = f"Trailers and extensions of chunks must be at most {limit} bytes."
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail
 
     def _expect_head(self) -> None:

@@ -25,11 +25,22 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"hello"})
 
 
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """Answers the names of the headers, once the body is there."""
+    while (await receive()).get("more_body"):
+        pass
+    names = b" ".join(name for name, _ in scope["headers"])
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": names})
+
+
 @asynccontextmanager
-async def served(limits: Limits, refused: Counter[str] | None = None) -> AsyncIterator[Connect]:
+async def served(
+    limits: Limits, refused: Counter[str] | None = None, app: Any = hello
+) -> AsyncIterator[Connect]:
     """A server with these limits in this process."""
     config = uvicorn.Config(
-        hello, http=bounded_by(limits, refused), ws="none", lifespan="off", log_config=None
+        app, http=bounded_by(limits, refused), ws="none", lifespan="off", log_config=None
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -128,6 +139,41 @@ async def test_a_long_body_behind_a_short_head_is_none_of_that() -> None:
         reader, writer = await connect()
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n" + b"x" * 9_000)
         assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 ")
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "piece", [b"2;" + b"a" * 600, b"0\r\nA: " + b"x" * 600, b"0\r\n" + b"A: x\r\n" * 100]
+)
+async def test_what_is_none_of_a_body_has_to_end_too(piece: bytes) -> None:
+    async with served(Limits(head_bytes=1_000), app=echo) as connect:
+        reader, writer = await connect()
+        writer.write(CHUNKED[:-2] + b"Expect: 100-continue\r\n\r\n")
+        assert await reader.readuntil(b"100 Continue\r\n\r\n")
+        writer.write(piece)
+        writer.write(b"y" * 1_200)
+        assert "at most 1000 bytes" in problem(await reader.read(), 431)["detail"]
+
+
+async def test_a_trailer_is_no_header() -> None:
+    async with served(Limits(), app=echo) as connect:
+        reader, writer = await connect()
+        writer.write(CHUNKED + b"2\r\nab\r\n0\r\nX-Ops-Token: t\r\n\r\n" + GET)
+        for names in (b"host transfer-encoding", b"host"):
+            assert names in await reader.readuntil(b"\r\n0\r\n\r\n")
+
+
+async def test_a_body_may_come_byte_by_byte() -> None:
+    async with served(Limits(head_bytes=1_000), app=echo) as connect:
+        reader, writer = await connect()
+        writer.write(CHUNKED)
+        for _ in range(1_000):
+            writer.write(b"1\r\na\r\n")
+            await asyncio.sleep(0)
+        writer.write(b"0\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_beyond_the_room_there_is_clients_are_told_to_wait() -> None:
