@@ -8,7 +8,7 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -33,11 +33,16 @@ _SERVE_FLAGS: Mapping[str, tuple[str, str]] = {
     "max-series": ("OPS_MAX_SERIES", f"series a service may have [{DEFAULT_MAX_SERIES}]"),
 }
 
+_LOADED_FOR_NOTHING = ("fastapi", "fast_depends", "werkzeug")
+"""What dependency-injector would import to inject into it, which takes longer than a command."""
+
 Command = Callable[..., Any]
 
 
 def main() -> None:
     """Run the command; what can not work is one line on standard error, and exit status 2."""
+    for framework in _LOADED_FOR_NOTHING:
+        sys.modules.setdefault(framework, cast(Any, None))
     try:
         status = command(prog_name="opsboard", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
