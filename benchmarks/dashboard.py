@@ -11,7 +11,7 @@ from threading import Event, Thread
 
 from opsboard.adapters.http.built_page import Dashboard
 from opsboard.domain.instant import NS_PER_MS, format_instant
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, CDPSession, sync_playwright
 
 from .engine_store import fill, run_async
 from .load import HOST
@@ -148,10 +148,12 @@ def _while_open(browser: Browser, server: Server, seconds: int) -> tuple[float, 
         page.goto(f"http://{HOST}:{server.port}/?view=events&last=15m")
         page.wait_for_selector(".event-row >> nth=40")
         page.wait_for_timeout(1_000 * min(60, seconds))
-        before, busy = _heap_mib(page), _busy_seconds(page)
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable")
+        before, busy = _heap_mib(session), _busy_seconds(session)
         page.wait_for_timeout(1_000 * seconds)
-        cpu = (_busy_seconds(page) - busy) / seconds
-        return cpu, _heap_mib(page) - before
+        cpu = (_busy_seconds(session) - busy) / seconds
+        return cpu, _heap_mib(session) - before
     finally:
         done.set()
         talker.join()
@@ -169,16 +171,13 @@ def _talk(port: int, done: Event) -> None:
     connection.close()
 
 
-def _busy_seconds(page: Page) -> float:
+def _busy_seconds(session: CDPSession) -> float:
     """How long the page's thread has worked."""
-    session = page.context.new_cdp_session(page)
-    session.send("Performance.enable")
     metrics = session.send("Performance.getMetrics")["metrics"]
     return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
 
 
-def _heap_mib(page: Page) -> float:
+def _heap_mib(session: CDPSession) -> float:
     """What is left after the garbage is gone."""
-    session = page.context.new_cdp_session(page)
     session.send("HeapProfiler.collectGarbage")
     return float(session.send("Runtime.getHeapUsage")["usedSize"]) / 2**20

@@ -33,8 +33,7 @@ export function App() {
   const now = Date.now();
   usePulse(isLive(window) ? refreshOf(params.get("refresh"), refreshSeconds(window, now)) : null);
   useKeys(useMemo(() => actions(() => setIsHelp(true)), []));
-  const [isKnown, setIsKnown] = useState(false);
-  useEffect(() => void learnSession().catch(took).finally(() => setIsKnown(true)), []);
+  useEffect(() => void learnSession().catch(took), []);
   useEffect(() => {
     document.title = `${params.get("service") ?? view} · opsboard`;
   }, [params]);
@@ -45,7 +44,7 @@ export function App() {
       <main id="main" tabIndex={-1}>
         {isOut
           ? <SignIn title="Sign in" text="This server wants a token to read: OPS_READ_TOKEN, or OPS_API_TOKEN to write too." />
-          : isKnown && <Shown view={view} params={params} window={window} now={now} />}
+          : <Shown view={view} params={params} window={window} now={now} />}
       </main>
       {isHelp && <Help onClose={() => setIsHelp(false)} />}
     </>
