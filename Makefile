@@ -14,10 +14,10 @@ WORKERS := --numprocesses auto --dist loadfile
 SOURCES := $(shell find src \( -name __pycache__ -o -path $(PAGE) \) -prune -o -type d -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve page test coverage lint format types imports bench lock build clean
+.PHONY: help serve page test coverage lint format types imports screenshots bench lock build clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 serve: .venv/run.stamp ## start the server on 127.0.0.1:8000, with a store here and a token
 	@$(MAKE) --quiet page || echo "page     not built, see above: the plain one is served"
@@ -46,6 +46,9 @@ types: .venv/dev.stamp $(PAGE)/node_modules/.package-lock.json ## check the type
 
 imports: .venv/dev.stamp ## check that dependencies point inward
 	$(BIN)/lint-imports
+
+screenshots: .venv/dev.stamp page ## photograph every view of the dashboard into docs/images/
+	$(BIN)/python -m tests.integration.browser.screenshots docs/images
 
 bench: .venv/dev.stamp ## measure against peers, ratios in one run
 	$(BIN)/python -m benchmarks

@@ -2,7 +2,7 @@
 
 import click
 
-from . import engine, events, exposition, footprint, ingest, live, middleware, shipping
+from . import dashboard, engine, events, exposition, footprint, ingest, live, middleware, shipping
 
 BENCHMARKS = {
     "middleware": middleware.run,
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "footprint": footprint.run,
     "engine": engine.run,
     "exposition": exposition.run,
+    "dashboard": dashboard.run,
 }
 
 

@@ -2,6 +2,7 @@
 
 import gc
 import gzip
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,6 +15,7 @@ from opsboard.domain.classic_buckets import REQUEST_BOUNDS_SECONDS
 from opsboard.domain.rollup import Rollups
 from opsboard.domain.sample import Ints, SeriesKey
 from opsboard.domain.series import SeriesSeen, SeriesTable
+from opsboard.entrypoints.server import SWITCH_SECONDS
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from .report import Bar, print_table, progress
@@ -30,6 +32,7 @@ _STATUS_CODES = (200, 201, 404, 422, 500)
 def run(quick: bool) -> Sequence[Bar]:
     """Measure, print the table, give the bars."""
     rounds = 3 if quick else 7
+    sys.setswitchinterval(SWITCH_SECONDS)  # as the server has it
     random = np.random.default_rng(1)
     table = SeriesTable([SeriesSeen(_key(number), 0, 0) for number in range(SERIES)])
     rollups = _folded(random.integers(0, SERIES, SAMPLES), random)

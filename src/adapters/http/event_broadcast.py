@@ -25,7 +25,7 @@ from .problems import HttpError
 MAX_STREAMS = 512
 RETRY_AFTER_SECONDS = "5"
 
-SHARE = 0.05
+SHARE = 0.03
 """Of the loop's time, how much watchers may take."""
 CALM_SECONDS = 0.05
 WAKE_AT_ONCE = 16

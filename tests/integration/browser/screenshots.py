@@ -16,15 +16,18 @@ SIZES: dict[str, dict[str, int]] = {
     "desktop": {"width": 1440, "height": 900},
     "phone": {"width": 390, "height": 844},
 }
+PORT = 8_480
+"""Of the server whose address is in the picture."""
 SCHEMES: tuple[Any, ...] = ("light", "dark")
 
 
 class View(NamedTuple):
-    """A view by its name, where it is, and what has to be there before it is photographed."""
+    """A view by its name, where it is, what has to be there first, and what is clicked then."""
 
     name: str
     query: str
     ready: str
+    click: str | None = None
 
 
 VIEWS = (
@@ -35,7 +38,7 @@ VIEWS = (
         "view=endpoints&last=3h&service=pay&method=POST&route=/payments",
         ".plot canvas",
     ),
-    View("events", "view=events&last=12h&event=27", ".event-details"),
+    View("events", "view=events&last=12h", ".event-row", click=".event-row >> nth=1"),
     View("errors", "view=errors&last=12h", ".errors li"),
     View("deploys", "view=deploys&last=12h", ".deploy"),
 )
@@ -48,7 +51,7 @@ async def photograph(folder: Path) -> None:
         async with serving() as address:
             for view in VIEWS:
                 await _each(browser, folder, view, address)
-        async with serving(is_filled=False) as address:
+        async with serving(port=PORT, is_filled=False) as address:
             await _each(browser, folder, View("welcome", "", ".welcome"), address)
         async with serving(is_filled=False, read_token="reads") as address:
             await _each(browser, folder, View("sign-in", "", ".sign-in"), address)
@@ -72,14 +75,16 @@ async def _each(browser: Browser, folder: Path, view: View, address: str) -> Non
         page = await context.new_page()
         await page.clock.set_fixed_time(shop.NOW_NS / 1e9)
         await page.goto(f"{address}/?{view.query}")
-        await _settle(page, view.ready)
+        await page.wait_for_selector(view.ready, state="attached")
+        if view.click is not None:
+            await page.click(view.click)
+        await _settle(page)
         await page.screenshot(path=folder / f"{view.name}-{size}-{scheme}.png")
         await context.close()
 
 
-async def _settle(page: Page, ready: str) -> None:
-    """Wait until it is there, and two pictures in a row are the same."""
-    await page.wait_for_selector(ready, state="attached")
+async def _settle(page: Page) -> None:
+    """Wait until two pictures in a row are the same."""
     before = b""
     while before != (now := await page.screenshot()):
         before = now

@@ -7,6 +7,7 @@ checksum is that of the parts' checksums (`crc32_combine` of zlib, of which Pyth
 
 import zlib
 from collections.abc import Iterable
+from functools import cache
 from itertools import chain
 
 import msgspec
@@ -64,11 +65,18 @@ def _product(a: int, b: int) -> int:
     return product
 
 
+@cache
+def _squared(times: int) -> int:
+    """The polynomial x, squared so many times."""
+    if not times:
+        return _ONE >> 1
+    root = _squared(times - 1)
+    return _product(root, root)
+
+
 def _power_of_x(exponent: int) -> int:
-    power, square = _ONE, _ONE >> 1
-    while exponent:
-        if exponent & 1:
-            power = _product(square, power)
-        square = _product(square, square)
-        exponent >>= 1
+    power = _ONE
+    for place in range(exponent.bit_length()):
+        if exponent >> place & 1:
+            power = _product(_squared(place), power)
     return power

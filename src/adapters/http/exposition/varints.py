@@ -11,6 +11,7 @@ from ....domain.sample import Ints
 MAX_BYTES = 10
 _PAYLOAD_BITS = 7
 _MORE = 0x80
+_OF_ONE_BYTE = [bytes([number]) for number in range(_MORE)]
 
 
 class Varints(NamedTuple):
@@ -67,6 +68,8 @@ def zigzag(numbers: Ints) -> Ints:
 
 def varint(number: int) -> bytes:
     """One number of zero or more."""
+    if number < _MORE:
+        return _OF_ONE_BYTE[number]
     encoded = bytearray()
     while number >= _MORE:
         encoded.append(number & (_MORE - 1) | _MORE)

@@ -16,6 +16,15 @@ export function took(error: unknown): void {
   }
 }
 
+/** Something broke off: the server may be gone, or may only have refused. */
+export async function suspect(): Promise<void> {
+  try {
+    await reach("livez", {});
+  } catch (error) {
+    took(error);
+  }
+}
+
 async function tryAgain(): Promise<void> {
   try {
     await reach("livez", {});

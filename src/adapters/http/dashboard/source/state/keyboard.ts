@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 
-const CHORD_MS = 1_200;
+const CHORD_MS = 2_000;
 
 /** Keys, and pairs of keys with a space between, and what they do. */
 export function useKeys(actions: Record<string, () => void>): void {

@@ -1,10 +1,10 @@
 /** The server's live stream of events, while somebody looks at the page. */
 
 import { useEffect, useRef } from "preact/hooks";
-import { Unreachable, address } from "../wire/ask.ts";
+import { address } from "../wire/ask.ts";
 import type { Query } from "../wire/ask.ts";
 import type { OpsEvent } from "../wire/shapes.ts";
-import { took } from "./connection.ts";
+import { suspect } from "./connection.ts";
 
 /** Events that come closer together than this are given together. */
 const GATHER_MS = 200;
@@ -38,7 +38,7 @@ export function useStream(query: Query | null, listener: Listener): void {
     const open = (): void => {
       source = new EventSource(path);
       source.addEventListener("open", () => newest.current.onOpen());
-      source.addEventListener("error", () => took(new Unreachable("the stream broke off")));
+      source.addEventListener("error", () => void suspect());
       source.addEventListener("event", (message: MessageEvent<string>) => {
         gathered.push(JSON.parse(message.data) as OpsEvent);
         timer ??= setTimeout(give, GATHER_MS);

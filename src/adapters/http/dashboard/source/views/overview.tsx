@@ -31,7 +31,9 @@ interface Props {
 export function Overview({ service, window, now }: Props) {
   const query = { ...windowQuery(window), service };
   const overview = useAnswer<OverviewAnswer>(address("overview", query));
-  const sparks = useAnswer<TimeSeries>(address("metrics/series", { ...query, by: "service", step: sparkStep(windowSeconds(window, now)) }));
+  // What is read first is asked first: the rest would only slow it down.
+  const sparked = { ...query, by: "service", step: sparkStep(windowSeconds(window, now)) };
+  const sparks = useAnswer<TimeSeries>(overview.value ? address("metrics/series", sparked) : null);
   const known = useAnswer<KnownService[]>("services", overview.value?.services.every((each) => each.service === OWN_SERVICE) ? "each beat" : "once");
   const uptime = useAnswer<MetricsSnapshot>(UPTIME, "once");
   const started = useMemo(
