@@ -10,6 +10,7 @@ MAX_WAITING_SAMPLES = 200_000
 MAX_BATCH = 4_096
 MAX_SERIES = 20_000
 MAX_ROUTE_LENGTH = 1_000
+MIN_STATUS_CODE, MAX_STATUS_CODE = 100, 999
 
 SAMPLE = Struct("=qqq")
 """A sample as it waits: its series' number, latency in ns, end in ns since 1970."""
@@ -49,7 +50,9 @@ class WaitingSamples:
         if len(self.keys) >= MAX_SERIES and key.route != OTHER_ROUTE:
             return self.series(SeriesKey(key.service, OTHER_ROUTE, key.method, key.status_code))
         route = key.route.replace("\0", "\ufffd")[:MAX_ROUTE_LENGTH] or "/"
-        fit = key._replace(route=route).in_unicode()
+        status_code = max(MIN_STATUS_CODE, min(key.status_code, MAX_STATUS_CODE))
+        # One that is refused would take the whole batch with it.
+        fit = key._replace(route=route, status_code=status_code).in_unicode()
         with self._lock:
             number = self._numbers.get(fit)
             if number is None:
