@@ -20,6 +20,8 @@ from .readable import readable
 SAVE_AFTER_NS = 10_000_000_000
 SAVE_AFTER_ENTRIES = 4_096
 FOLD_AT_ONCE = 64
+SPANS_AT_ONCE = 6
+"""Of what makes an hour or a day: all hours of a day of many series are 200 MiB, unpacked."""
 LATE_MS = 120_000
 """An hour is rolled up this long after its end; what comes later is merged into it."""
 
@@ -233,12 +235,15 @@ class SampleProjection:
         """A span that is over, as its finer ones make it: those stored, those just changed."""
         finer = tier.finer
         inside = range(start, start + tier, finer)
-        parts = {rollup.start_ms: rollup for rollup in await self._rollups.stored(finer, inside)}
-        parts |= {at: r for (of, at), r in changed.items() if of is finer and at in inside}
-        if not parts:
-            return {}
-        merged = await asyncio.to_thread(merged_rollup, tier, start, list(parts.values()))
-        return {(tier, start): merged}
+        merged: list[StoredRollup] = []
+        for at in range(0, len(inside), SPANS_AT_ONCE):
+            some = inside[at : at + SPANS_AT_ONCE]
+            parts = {rollup.start_ms: rollup for rollup in await self._rollups.stored(finer, some)}
+            parts |= {at: r for (of, at), r in changed.items() if of is finer and at in some}
+            if parts:
+                merged += parts.values()
+                merged = [await asyncio.to_thread(merged_rollup, tier, start, merged)]
+        return {(tier, start): merged[0]} if merged else {}
 
     async def _newly_settled(self, minutes: Iterable[int]) -> list[StoredRollup]:
         """Minutes whose entries are all settled already, as they are before late ones come."""

@@ -6,7 +6,7 @@ from itertools import chain
 from ..domain.rollup import Rollups
 
 MAX_CELLS = 4_000_000
-FEWEST = 16
+FEWEST = 32
 """Parts of which fewer would fit are not gathered at all: they would only be held for nothing."""
 
 

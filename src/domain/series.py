@@ -126,10 +126,15 @@ class SeriesTable:
     def see(self, ids: Ints, ended_at_ms: Ints) -> None:
         """Note when the series of these samples were seen."""
         first, last = first_and_last(ids, ended_at_ms, len(self.seen))
-        for series in np.flatnonzero(last >= 0).tolist():
+        present = np.flatnonzero(last >= 0)
+        columns = (present, first[present], last[present])
+        # Compared in place: for a thousand series, min() and max() are a tenth of the whole fold.
+        for series, first_ms, last_ms in zip(*(column.tolist() for column in columns), strict=True):
             seen = self.seen[series]
-            seen.first_ms = min(seen.first_ms, int(first[series]))
-            seen.last_ms = max(seen.last_ms, int(last[series]))
+            if first_ms < seen.first_ms:  # noqa: PLR1730
+                seen.first_ms = first_ms
+            if last_ms > seen.last_ms:  # noqa: PLR1730
+                seen.last_ms = last_ms
 
     def see_measured(self, ids: Ints, ended_at_ms: Ints) -> None:
         """Note when histograms of these series were measured."""
