@@ -20,8 +20,6 @@ from .readable import readable
 SAVE_AFTER_NS = 10_000_000_000
 SAVE_AFTER_ENTRIES = 4_096
 FOLD_AT_ONCE = 64
-SPANS_AT_ONCE = 6
-"""Of what makes an hour or a day: all hours of a day of many series are 200 MiB, unpacked."""
 LATE_MS = 120_000
 """An hour is rolled up this long after its end; what comes later is merged into it."""
 
@@ -234,15 +232,13 @@ class SampleProjection:
     async def _closed(self, tier: Tier, start: int, changed: Changed) -> Changed:
         """A span that is over, as its finer ones make it: those stored, those just changed."""
         finer = tier.finer
-        inside = range(start, start + tier, finer)
         merged: list[StoredRollup] = []
-        for at in range(0, len(inside), SPANS_AT_ONCE):
-            some = inside[at : at + SPANS_AT_ONCE]
-            parts = {rollup.start_ms: rollup for rollup in await self._rollups.stored(finer, some)}
-            parts |= {at: r for (of, at), r in changed.items() if of is finer and at in some}
+        # One after the other: all hours of a day of many series are 200 MiB, unpacked.
+        for at in range(start, start + tier, finer):
+            known = changed.get((finer, at))
+            parts = await self._rollups.stored(finer, [at]) if known is None else [known]
             if parts:
-                merged += parts.values()
-                merged = [await asyncio.to_thread(merged_rollup, tier, start, merged)]
+                merged = [await asyncio.to_thread(merged_rollup, tier, start, merged + parts)]
         return {(tier, start): merged[0]} if merged else {}
 
     async def _newly_settled(self, minutes: Iterable[int]) -> list[StoredRollup]:

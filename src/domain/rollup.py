@@ -19,8 +19,8 @@ from .interning import distinct
 from .sample import Ints
 
 BUCKET_BITS = 16
-MERGE_AT_CELLS = 1 << 20
-MAX_CELLS_AT_ONCE = 1 << 19
+MERGE_AT_CELLS = 900_000
+MAX_CELLS_AT_ONCE = 320_000
 _BUCKET_OFFSET = 1 << (BUCKET_BITS - 1)
 _BUCKET_MASK = (1 << BUCKET_BITS) - 1
 PAST_SERIES = 1 << 46
