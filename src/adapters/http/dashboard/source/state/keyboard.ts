@@ -28,6 +28,7 @@ export function useKeys(actions: Record<string, () => void>): void {
   }, [actions]);
 }
 
+/** A closed dialog keeps the focus until the page is next drawn, and no key may be lost to it. */
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.matches("input, textarea, select, dialog *");
+  return target instanceof HTMLElement && target.matches("input, textarea, select, dialog[open] *");
 }
