@@ -139,8 +139,11 @@ class Stores(RuleBasedStateMachine):
     @rule(at=st.integers(0, 1), batch=some.batches)
     def observe(self, at: int, batch: Requests) -> None:
         samples = self.samples(batch)
-        for processes in self.processes:
-            observe(processes[self.place(at)].board, *samples)
+
+        async def served(board: Opsboard) -> None:
+            observe(board, *samples)
+
+        self.both(at, served)
         self.unflushed[self.place(at)] += len(samples)
 
     @rule(
