@@ -152,7 +152,7 @@ class Opsboard:
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
         async with self.store.opened():
-            await self.load()
+            await self._load()
             self._background_events.start()
             work = [
                 self.samples.run,
@@ -168,7 +168,7 @@ class Opsboard:
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await self._settle()
 
-    async def load(self) -> None:
+    async def _load(self) -> None:
         """Take up what the store has, which is open; nothing runs in the background yet."""
         await self.retainer.load()
         self.samples.max_behind = self.retainer.retention.raw

@@ -98,7 +98,7 @@ class Process:
         opened = AsyncExitStack()
         store = await opened.enter_async_context(world.store().opened())
         board = Opsboard(store, clock, ids, retention=retention, max_series=max_series)
-        await board.load()
+        await board._load()
         return cls(board, opened)
 
     async def take(self, step: Step) -> tuple[str, Any]:

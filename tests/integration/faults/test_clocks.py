@@ -77,7 +77,7 @@ def over(store: Store, clock: ManualClock, first_id: int = 0) -> Opsboard:
 
 async def loaded(store: Store, clock: ManualClock) -> Process:
     board = over(store, clock)
-    await board.load()
+    await board._load()
     return Process(board, clock)
 
 
@@ -218,7 +218,7 @@ async def test_a_counter_of_which_a_wrong_clock_knew_nothing_counts_once(
     started = clock.now()
     async with reopened().opened() as store:
         board = over(store, clock)
-        await board.load()
+        await board._load()
         clock.advance(2 * HOUR_NS)
         assert await export(100) == 100
         clock.time += YEAR_NS
