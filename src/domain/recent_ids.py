@@ -32,7 +32,10 @@ class RecentIds:
     def __init__(
         self, lifetime: int, *, first_places: int = FIRST_PLACES, most_places: int = MOST_PLACES
     ) -> None:
-        """Know none; tables have `first_places` places at first, and at most `most_places`."""
+        """Know none; tables have `first_places` places at first, and at most `most_places`.
+
+        Both are powers of two, of at least eight.
+        """
         self._lifetime = lifetime
         self._most_places = most_places
         self._tables = [_Table(first_places, 0)]
