@@ -108,7 +108,7 @@ class SqliteStore:
 
     async def check_writable(self) -> None:
         """See `Store.check_writable`."""
-        await self._writer.submit(_probe)
+        await self._writer.submit_probe(_probe)
         self._writer.refusals.check()
 
     async def vitals(self) -> StoreVitals:
