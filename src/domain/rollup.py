@@ -273,11 +273,16 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
     @property
     def buckets(self) -> Ints:
         """The bucket index of each cell."""
-        return (self.cell & _BUCKET_MASK) - _BUCKET_OFFSET
+        return buckets_of_cells(self.cell)
 
     def of_series(self, series: int) -> "Rollups":
         """Of this series alone."""
         return self.between(series, series + 1)
+
+
+def buckets_of_cells(cell: Ints) -> Ints:
+    """The bucket index of each cell."""
+    return (cell & _BUCKET_MASK) - _BUCKET_OFFSET
 
 
 def _batches(parts: Iterable[Rollups]) -> Iterator[list[Rollups]]:
