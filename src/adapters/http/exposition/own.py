@@ -69,7 +69,7 @@ def _refused(vitals: Vitals) -> Sequence[Values]:
         ),
         _counter(
             "requests_refused",
-            "Requests that were refused before a route saw them since the start.",
+            "Requests refused since the start, for want of room or before a route saw them.",
             _by("http_response_status_code", vitals.requests_refused),
         ),
     ]
