@@ -9,10 +9,8 @@ import logging
 import sqlite3
 from pathlib import Path
 
-import aiosqlite
-
 from ...application.growth import Growth
-from .file import uri
+from .connection import connected
 
 EVERY_SECONDS = 1.0
 LAST_RESORT_PAGES = 16_384
@@ -32,7 +30,7 @@ async def checkpoint_all(path: Path, growth: Growth) -> None:
 
 
 async def _checkpoint_each_change(path: Path, growth: Growth) -> None:
-    async with aiosqlite.connect(uri(path, "rw"), uri=True, isolation_level=None) as database:
+    async with connected(path, "rw") as database:
         while True:
             changed = growth.watch_changes()
             await database.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")

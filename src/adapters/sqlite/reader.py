@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from ...application.errors import StoreUnavailable
-from .file import uri
+from .connection import connected
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -53,9 +53,7 @@ class Reader:
             self._snapshot.questions = deque()
             return self._snapshot
 
-        async with aiosqlite.connect(
-            uri(path, "ro"), uri=True, isolation_level=None, factory=factory
-        ) as database:
+        async with connected(path, "ro", factory=factory) as database:
             self._database = database
             try:
                 yield
