@@ -13,6 +13,9 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(PAGE)
 WORKERS := --numprocesses auto --dist loadfile
 SOURCES := $(shell find src \( -name __pycache__ -o -path $(PAGE) \) -prune -o -type d -print)
 
+# What Python compiled is kept, for the hundreds of processes that load the same.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help serve page test coverage lint format types imports screenshots bench lock build clean
 

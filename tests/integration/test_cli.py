@@ -12,6 +12,7 @@ from pathlib import Path
 import opsboard
 import pytest
 
+from .. import patience
 from .server import OPSBOARD, TOKEN, Server, environment, run, serving
 
 
@@ -87,8 +88,7 @@ def test_serve_says_where_it_is_and_what_is_open(store: str) -> None:
         assert server.said[2] == "reads    with a token\n"
         assert TOKEN not in "".join(server.said)
         assert server.stop() == 0
-        assert server.process.stdout is not None
-        assert server.process.stdout.read() == (
+        assert server.stdout.read() == (
             "ended: every request was answered, the journal is flushed\n"
         )
 
@@ -261,7 +261,7 @@ def test_a_terminal_gets_a_progress_bar(store: str, tmp_path: Path) -> None:
         except OSError:
             pass  # Linux says so when the other end of a terminal is closed
         os.close(ours)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=patience.SECONDS) == 0
     assert b"exporting" in shown
     assert b"100%" in shown
 
@@ -274,7 +274,7 @@ def test_a_reader_that_goes_away_is_no_error_with_a_trace(store: str) -> None:
         shell=True,
         capture_output=True,
         check=False,
-        timeout=30,
+        timeout=patience.SECONDS,
     )
     assert b"Traceback" not in ended.stderr
 
