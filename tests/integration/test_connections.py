@@ -10,8 +10,15 @@ from typing import Any
 
 import pytest
 import uvicorn
-from opsboard.entrypoints.protocol import Limits, bounded_by, limits_of_this_process
+from opsboard.entrypoints.protocol import (
+    BoundedProtocol,
+    Limits,
+    bounded_by,
+    limits_of_this_process,
+)
 
+from .. import patience
+from ..patience import patiently
 from .server import Server
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -36,12 +43,13 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 @asynccontextmanager
 async def served(
-    limits: Limits, refused: Counter[str] | None = None, app: Any = hello
+    limits: Limits | type[BoundedProtocol],
+    refused: Counter[str] | None = None,
+    app: Any = hello,
 ) -> AsyncIterator[Connect]:
-    """A server with these limits in this process."""
-    config = uvicorn.Config(
-        app, http=bounded_by(limits, refused), ws="none", lifespan="off", log_config=None
-    )
+    """A server with these limits, or of this protocol, in this process."""
+    http = bounded_by(limits, refused) if isinstance(limits, Limits) else limits
+    config = uvicorn.Config(app, http=http, ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         running = asyncio.create_task(server._serve([listener]))
@@ -55,7 +63,7 @@ async def served(
             return reader, writer
 
         try:
-            async with asyncio.timeout(30):
+            async with patiently():
                 yield connect
         finally:
             for writer in writers:
@@ -92,19 +100,23 @@ async def test_who_sends_no_complete_head_is_told_and_closed(sent: bytes) -> Non
 
 @pytest.mark.parametrize("sent", [b"\r\n", b"GET / HTT"])
 async def test_the_next_request_on_a_connection_has_the_same_deadline(sent: bytes) -> None:
-    async with served(Limits(head_seconds=0.01)) as connect:
+    protocol = bounded_by(Limits())
+    async with served(protocol) as connect:
         reader, writer = await connect()
         writer.write(GET)
         assert (await reader.readuntil(b"hello\r\n0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        protocol.limits = Limits(head_seconds=0.01)
         writer.write(sent)
         problem(await reader.read(), 408)
 
 
 async def test_a_body_that_nobody_reads_any_more_has_to_end() -> None:
-    async with served(Limits(head_seconds=0.01)) as connect:
+    protocol = bounded_by(Limits())
+    async with served(protocol) as connect:
         reader, writer = await connect()
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n")
         await reader.readuntil(b"hello\r\n0\r\n\r\n")
+        protocol.limits = Limits(head_seconds=0.01)
         writer.write(b"x")
         assert await reader.read() == b""
 
@@ -211,7 +223,9 @@ def test_the_limits_leave_files_for_the_store(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("line", [b"GARBAGE", b"GET /\x00 HTTP/1.1"])
 def test_what_is_no_http_is_refused_as_a_problem(shared_server: Server, line: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", shared_server.port), timeout=20) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", shared_server.port), timeout=patience.SECONDS
+    ) as connection:
         connection.sendall(line + b"\r\nHost: x\r\n\r\n")
         problem(b"".join(iter(lambda: connection.recv(65_536), b"")), 400)
 

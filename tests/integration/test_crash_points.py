@@ -11,6 +11,7 @@ from opsboard.application.verify import verify
 from opsboard.domain.entry import Stream
 from opsboard.domain.retention import Retention
 
+from .. import patience
 from ..fakes import START_NS, CountingIds, ManualClock
 from .crash_child import ROUNDS, SAMPLES_A_ROUND
 
@@ -25,7 +26,7 @@ def run_until(path: Path, statement: int) -> list[str]:
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
-        timeout=60,
+        timeout=patience.SECONDS,
         check=False,
     )
     said = child.stdout.splitlines()
