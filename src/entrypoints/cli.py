@@ -33,7 +33,7 @@ _SERVE_FLAGS: Mapping[str, tuple[str, str]] = {
     "max-series": ("OPS_MAX_SERIES", f"series a service may have [{DEFAULT_MAX_SERIES}]"),
 }
 
-_LOADED_FOR_NOTHING = ("fastapi", "fast_depends", "werkzeug")
+_LOADED_FOR_NOTHING = ("fastapi", "starlette", "fast_depends", "werkzeug")
 """What dependency-injector would import to inject into it, which takes longer than a command."""
 
 Command = Callable[..., Any]

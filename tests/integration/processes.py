@@ -23,7 +23,7 @@ class Process:
     def __init__(
         self, arguments: Sequence[str], environment: Mapping[str, str], streams: Sequence[int]
     ) -> None:
-        """Start it with these files as its standard input, output and error."""
+        """Start `opsboard`, or a module, with these files as standard input, output and error."""
         self.returncode: int | None = None
         self._told, tell = os.pipe()
         asked = {"arguments": arguments, "environment": environment, "folder": str(Path.cwd())}

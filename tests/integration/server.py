@@ -14,6 +14,7 @@ from typing import IO
 import httpx
 
 from .. import patience
+from . import warm
 from .processes import Process
 
 OPSBOARD = str(Path(sys.executable).with_name("opsboard"))
@@ -37,7 +38,7 @@ def run(*arguments: str, stdin: bytes = b"", **settings: str) -> CompletedProces
             suppress(BrokenPipeError),
         ):
             streams = (read.fileno(), output.fileno(), errors.fileno())
-            process = Process(arguments, environment(**settings), streams)
+            process = Process((warm.OPSBOARD, *arguments), environment(**settings), streams)
             read.close()
             typed.write(stdin)
         status = process.wait(patience.SECONDS)
@@ -90,7 +91,7 @@ def serving(store: str, *flags: str, **settings: str) -> Iterator[Server]:
     with os.fdopen(reading) as stdout, Path(os.devnull).open() as nothing:
         try:
             process = Process(
-                ["serve", "--port", "0", *flags],
+                (warm.OPSBOARD, "serve", "--port", "0", *flags),
                 environment(**chosen),
                 (nothing.fileno(), writing, writing),
             )

@@ -1,21 +1,25 @@
 """Runs `opsboard` in processes of its own that need not load it first: they are forks of this one.
 
-Each is what `opsboard` started in a shell is, with its own arguments, environment, streams, signals
-and end, but for the half second that Python takes to load everything. This process waits on its
-standard input, a socket, for what is to be run; it has no thread, so that a fork has all of it.
+Each is what `opsboard`, or a module of the tests that uses it, is when a shell starts it: with
+its own arguments, environment, streams, signals and end, but for the half second that Python takes
+to load everything. This process waits on its standard input, a socket, for what is to be run; it
+has no thread, so that a fork has all of it.
 """
 
 import gc
 import json
 import os
+import runpy
 import socket
 import struct
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, cast
 
 from opsboard.entrypoints import cli
 
+OPSBOARD = "opsboard"
 END = b"\n"
 """Of a request, which is JSON."""
 STREAMS = 3
@@ -90,10 +94,14 @@ def _take_on(asked: dict[str, Any], files: list[int]) -> None:
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["environment"])
-    sys.argv = ["opsboard", *asked["arguments"]]
+    sys.argv = list(asked["arguments"])
 
 
 if __name__ == "__main__":
     load()
     become_one_of_those_asked_for(socket.socket(fileno=os.dup(0)))
-    cli.main()
+    if sys.argv[0] == OPSBOARD:
+        cli.main()
+    else:
+        sys.path.insert(0, str(Path(__file__).parents[2]))
+        runpy.run_module(sys.argv[0], run_name="__main__")
