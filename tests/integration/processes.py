@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 from .warm import END, NUMBER
 
@@ -19,6 +20,8 @@ _WARM = Path(__file__).with_name("warm.py")
 
 class Process:
     """What `subprocess.Popen` has of it, for one that is no child of this process."""
+
+    stdout: IO[str] | None = None
 
     def __init__(
         self, arguments: Sequence[str], environment: Mapping[str, str], streams: Sequence[int]

@@ -53,7 +53,7 @@ class Server:
     def __init__(self, process: Process, stdout: IO[str]) -> None:
         """Wait until it says that it answers."""
         self.process = process
-        self.stdout = stdout
+        self.process.stdout = stdout
         self.said: list[str] = []
         while not self.said or not _ADDRESS.search(self.said[-1]):
             line = stdout.readline()

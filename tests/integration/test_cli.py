@@ -88,7 +88,8 @@ def test_serve_says_where_it_is_and_what_is_open(store: str) -> None:
         assert server.said[2] == "reads    with a token\n"
         assert TOKEN not in "".join(server.said)
         assert server.stop() == 0
-        assert server.stdout.read() == (
+        assert server.process.stdout is not None
+        assert server.process.stdout.read() == (
             "ended: every request was answered, the journal is flushed\n"
         )
 

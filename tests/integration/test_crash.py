@@ -187,7 +187,10 @@ def test_who_has_no_time_cuts_off_what_is_stuck_and_loses_no_sample(tmp_path: Pa
         assert server.process.wait(timeout=patience.SECONDS) == 0
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"application/problem+json" in answer
-        assert server.stdout.read() == ("ended: 1 in flight cut off, the journal is flushed\n")
+        assert server.process.stdout is not None
+        assert server.process.stdout.read() == (
+            "ended: 1 in flight cut off, the journal is flushed\n"
+        )
     with serving(store) as server:
         rows = server.client.get("/metrics").json()["requests"]
         counts = {(r["route"], r["status_code"]): r["count"] for r in rows}

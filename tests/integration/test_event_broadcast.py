@@ -192,7 +192,7 @@ async def test_nothing_runs_while_nobody_watches(store: Store) -> None:
     async with broadcast.watching(EVERY, None):
         assert len(asyncio.all_tasks()) > len(before)
     await asyncio.sleep(0)
-    assert asyncio.all_tasks() == before
+    assert asyncio.all_tasks() <= before
     await record(store, 2)
     async with broadcast.watching(EVERY, 1) as watcher:
         assert await read(broadcast, watcher, 2) == [2]

@@ -150,5 +150,6 @@ def test_open_streams_end_with_the_server() -> None:
         assert server.stop() == 0
         for each in listeners:
             each.join(patience.SECONDS)
-        assert "every request was answered" in server.stdout.read()
+        assert server.process.stdout is not None
+        assert "every request was answered" in server.process.stdout.read()
         assert left == []

@@ -103,7 +103,7 @@ class SqliteStore:
 
     async def check_writable(self) -> None:
         """See `Store.check_writable`."""
-        await self._writer.submit(_probe)
+        await self._writer.submit_probe(_probe)
 
     async def vitals(self) -> StoreVitals:
         """See `Store.vitals`; the size is that of the file and its write-ahead log."""

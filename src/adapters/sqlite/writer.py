@@ -20,6 +20,11 @@ from .commit_times import CommitTimes
 from .connection import connected
 
 MAX_WAITING = 8_192
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+CROWD = 1_024
+PATIENCE_SECONDS = 0.1
+"""Where more than `CROWD` wait, and the first of them for longer, who comes now would wait longer
+still: the disk is too slow for all of them."""
 MAX_COMMIT_BYTES = 256 * 1024
 COMMITS_PER_BACKGROUND_JOB = 32
 BUSY_SECONDS = 5.0
@@ -73,6 +78,7 @@ class GroupCommit(sqlite3.Connection):
 class _Waiting(msgspec.Struct, gc=False):
     job: Job
     size: int
+    since: float
     done: asyncio.Future[Any]
 
 
@@ -83,12 +89,22 @@ class Writer:
     append waits, and once in a while when appends never cease.
     """
 
-    def __init__(self, path: Path, on_commit: Callable[[Iterable[Stream]], None]) -> None:
-        """Write to the file at `path`; tell `on_commit` to which streams each commit appended."""
+    def __init__(
+        self,
+        path: Path,
+        on_commit: Callable[[Iterable[Stream]], None],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Write to the file at `path`; tell `on_commit` to which streams each commit appended.
+
+        `now` gives seconds, to know by how long an append has waited.
+        """
+        self._now = now
         self._path = path
         self._on_commit = on_commit
         self._appends: deque[_Waiting] = deque()
         self._background: deque[_Waiting] = deque()
+        self._waiting_bytes = 0
         self._commits_since_background = 0
         self._work = asyncio.Event()
         self._connection: GroupCommit | None = None
@@ -149,6 +165,7 @@ class Writer:
         while self._appends and size + self._appends[0].size <= MAX_COMMIT_BYTES:
             batch.append(self._appends.popleft())
             size += batch[-1].size
+        self._waiting_bytes -= size
         return batch
 
     async def _commit(self, database: aiosqlite.Connection, batch: list[_Waiting]) -> None:
@@ -192,9 +209,24 @@ class Writer:
 
         Raises `Overloaded` at once where too many wait, `StoreUnavailable` where the commit fails.
         """
-        if len(self._appends) >= MAX_WAITING:
+        if self._has_too_many(size):
             raise Overloaded("too many writes are waiting for the disk")
-        return self._enqueue(self._appends, job, size)
+        done = self._enqueue(self._appends, job, size)
+        self._waiting_bytes += size
+        return done
+
+    def _has_too_many(self, size: int) -> bool:
+        """Of those that wait, for one more of this size; alone it may have any."""
+        waiting = len(self._appends)
+        if not waiting:
+            return False
+        if waiting >= MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES:
+            return True
+        return waiting >= CROWD and self._now() - self._appends[0].since > PATIENCE_SECONDS
+
+    def submit_probe(self, job: Callable[[GroupCommit], T]) -> Awaitable[T]:
+        """Commit the job, which tells whether that can be done: also where too many wait."""
+        return self._enqueue(self._appends, job, 0)
 
     def submit_in_background(self, job: Callable[[GroupCommit], T]) -> Awaitable[T]:
         """Commit the job by itself when there is time for it. Raises `StoreUnavailable`."""
@@ -206,7 +238,7 @@ class Writer:
         if self._closing:
             raise StoreUnavailable("the store is closed")
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        queue.append(_Waiting(job, size, done))
+        queue.append(_Waiting(job, size, self._now(), done))
         self._work.set()
         return done
 
