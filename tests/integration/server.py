@@ -4,10 +4,10 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import CompletedProcess, Popen
 from tempfile import TemporaryFile
 from typing import IO
 
@@ -50,7 +50,7 @@ def run(*arguments: str, stdin: bytes = b"", **settings: str) -> CompletedProces
 class Server:
     """A started server, and a client of it."""
 
-    def __init__(self, process: Process, stdout: IO[str]) -> None:
+    def __init__(self, process: Process | Popen[str], stdout: IO[str]) -> None:
         """Wait until it says that it answers."""
         self.process = process
         self.process.stdout = stdout
@@ -83,18 +83,21 @@ class Server:
 
 
 @contextmanager
-def serving(store: str, *flags: str, **settings: str) -> Iterator[Server]:
-    """A server over `store`, ready for requests; killed at the end unless it ended itself."""
+def serving(
+    store: str, *flags: str, wrapper: Sequence[str] = (), **settings: str
+) -> Iterator[Server]:
+    """A server over `store`, ready for requests; killed at the end unless it ended itself.
+
+    `wrapper` is a command that becomes the server, such as one that limits it.
+    """
     chosen = {"OPS_API_TOKEN": TOKEN, "OPS_STORE": store} | settings
     chosen = {name: value for name, value in chosen.items() if value}
     reading, writing = os.pipe()
     with os.fdopen(reading) as stdout, Path(os.devnull).open() as nothing:
+        streams = (nothing.fileno(), writing, writing)
+        command = ("serve", "--port", "0", *flags)
         try:
-            process = Process(
-                (warm.OPSBOARD, "serve", "--port", "0", *flags),
-                environment(**chosen),
-                (nothing.fileno(), writing, writing),
-            )
+            process = _started(wrapper, command, environment(**chosen), streams)
         finally:
             os.close(writing)
         try:
@@ -104,3 +107,16 @@ def serving(store: str, *flags: str, **settings: str) -> Iterator[Server]:
         finally:
             process.kill()
             process.wait()
+
+
+def _started(
+    wrapper: Sequence[str],
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    streams: tuple[int, int, int],
+) -> Process | Popen[str]:
+    if not wrapper:
+        return Process((warm.OPSBOARD, *command), environment, streams)
+    stdin, stdout, stderr = streams
+    whole = [*wrapper, OPSBOARD, *command]
+    return Popen(whole, stdin=stdin, stdout=stdout, stderr=stderr, text=True, env=environment)
