@@ -25,6 +25,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
 from ..fakes import START_NS, observe, sample
+from ..patience import patiently
 from .prometheus_messages import families as protobuf_families
 
 EVERYTHING = MetricsQuestion()
@@ -193,7 +194,7 @@ class TestPages:
     async def test_a_page_that_nobody_asks_for_is_forgotten(self, filled: Opsboard) -> None:
         exposition = Exposition(filled, "1", kept_seconds=0.01)
         await said(exposition, Form.TEXT)
-        async with asyncio.timeout(30):
+        async with patiently():
             while exposition.kept:
                 await asyncio.sleep(0.01)
         assert (await said(exposition, Form.TEXT)).startswith(b"# HELP")
