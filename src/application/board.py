@@ -20,6 +20,7 @@ from .count_events import EventCounts
 from .error_triage import ErrorTriage
 from .errors import OpsboardError
 from .event_feed import EventFeed
+from .fault_log import FaultLog
 from .health import HealthChecks
 from .intake import Intake
 from .ports import Clock, Ids, Store
@@ -42,6 +43,8 @@ from .versions import ServiceVersions
 from .vitals import VitalsQueries
 
 RETRY_SECONDS = 1.0
+GOING_WELL_SECONDS = 10.0
+"""What fails after such a time fails anew."""
 
 _log = logging.getLogger(__name__)
 
@@ -152,14 +155,7 @@ class Opsboard:
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
         async with self.store.opened():
-            await self.retainer.load()
-            self.samples.max_behind = self.retainer.retention.raw
-            await self.event_counts.start()
-            for projection in self.projections.values():
-                await projection.start()
-            await self.versions.load()
-            for seen in self.rollups.series.seen:
-                self.series_limit.learn(seen.key)
+            await self._load()
             self._background_events.start()
             work = [
                 self.samples.run,
@@ -174,6 +170,17 @@ class Opsboard:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await self._settle()
+
+    async def _load(self) -> None:
+        """Take up what the store has, which is open; nothing runs in the background yet."""
+        await self.retainer.load()
+        self.samples.max_behind = self.retainer.retention.raw
+        await self.event_counts.start()
+        for projection in self.projections.values():
+            await projection.start()
+        await self.versions.load()
+        for seen in self.rollups.series.seen:
+            self.series_limit.learn(seen.key)
 
     async def _settle(self) -> None:
         """Leave nothing behind that could still be written."""
@@ -273,11 +280,16 @@ class Opsboard:
 
 async def _persist(job: Callable[[], Awaitable[None]]) -> None:
     """Run the job for ever: a store that fails for a while must not end it."""
+    fault_log = FaultLog(_log)
+    clock = asyncio.get_running_loop().time
     while True:
+        started = clock()
         try:
             await job()
         except OpsboardError as error:
-            _log.warning("%s; trying again", error)
+            if clock() - started > GOING_WELL_SECONDS:
+                fault_log.forget()
+            fault_log.met(f"{error}; trying again")
         except Exception:  # noqa: BLE001 - a job that stops for ever is worse than one that fails
             _log.exception("a background job failed; trying again")
         await asyncio.sleep(RETRY_SECONDS)

@@ -1,6 +1,5 @@
 """The question that a page opens with: how the services are, and what needs attention."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -75,6 +74,7 @@ class OverviewQueries:
         Raises `InvalidInput`, `StoreUnavailable`.
         """
         await self._metrics.settle()
+        await self._errors.catch_up()
         window = self._window(question)
         length = window.until - window.since
         earlier = Window(max(0, window.since - length), window.since)
@@ -87,7 +87,7 @@ class OverviewQueries:
         ]
         keys = [seen.key for seen in self._metrics.known.seen]
         grouped = Grouped(self._metrics.known, [_label(question, key) for key in keys])
-        compared, total = await asyncio.to_thread(_compared, spans, pieces, grouped)
+        compared, total = await self._metrics.fold(_compared, spans, pieces, grouped)
         active = [await self._active(question, window.until, scale, grouped) for scale in SCALES]
         seen = self._last_seen()
         observed = [
@@ -123,7 +123,7 @@ class OverviewQueries:
         start = tier.start_of(until - 1) - (SCALES[tier] - 1) * tier
         span = Span(Window(max(0, start), until), tier)
         pieces = await self._metrics.pieces(replace(question, window=span.window), tier)
-        return await asyncio.to_thread(_folded, span, pieces, grouped)
+        return await self._metrics.fold(_folded, span, pieces, grouped)
 
     def _window(self, question: MetricsQuestion) -> Window:
         since, until = question.window
@@ -137,7 +137,7 @@ class OverviewQueries:
     def _last_seen(self) -> dict[str, str]:
         last: dict[str, int] = {}
         for seen in self._metrics.known.seen:
-            last[seen.key.service] = max(last.get(seen.key.service, 0), seen.last_ms)
+            last[seen.key.service] = max(last.get(seen.key.service, 0), seen.seen_upto_ms)
         return {service: format_ms(ms) for service, ms in last.items()}
 
 

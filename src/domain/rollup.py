@@ -156,14 +156,27 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         What is merged by then lies in pieces, so that only one of them is there twice at a time.
         """
         batches = _batches(parts)
-        first = next(batches)
-        bounds = _bounds(first)
-        totals = [cls._whole(piece) for piece in _pieces(first, bounds)]
-        del first
-        for batch in batches:
-            for at, piece in enumerate(_pieces(batch, bounds)):
-                totals[at] = cls._whole([totals[at], *piece])
+        totals, bounds = cls._cut(next(batches))
+        while batch := next(batches, None):
+            cls._add(totals, batch, bounds)
+            # While the next batch is made, this one must not be there any more.
+            del batch
         return cls._joined(totals.pop(0) for _ in range(len(totals)))
+
+    @classmethod
+    def _cut(cls, batch: Sequence["Rollups"]) -> tuple[list["Rollups"], Sequence[int]]:
+        """The batch merged, in pieces, and the series at which these are cut."""
+        bounds = _bounds(batch)
+        # Copied, since one piece of a view would keep all of what it is a view of.
+        return [_copied(cls._whole(piece)) for piece in _pieces(batch, bounds)], bounds
+
+    @classmethod
+    def _add(
+        cls, totals: list["Rollups"], batch: Sequence["Rollups"], bounds: Sequence[int]
+    ) -> None:
+        """Merge a batch into the totals, which are cut at these series."""
+        for at, piece in enumerate(_pieces(batch, bounds)):
+            totals[at] = cls._whole([totals[at], *piece])
 
     @property
     def columns(self) -> tuple[Ints, ...]:
@@ -222,20 +235,20 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         in_buckets = rank - self.zero_count
         found = np.where(rank == self.count, self.max_ns, 0).astype(np.float64)
         asked = np.flatnonzero((in_buckets > 0) & (rank < self.count))
-        upto = np.cumsum(self.cell_count)
-        before = np.concatenate([[0], upto])
+        before = np.zeros(len(self.cell) + 1, np.int64)
+        upto = np.cumsum(self.cell_count, out=before[1:])
         start = before[np.searchsorted(self.cell, self.series[asked] << BUCKET_BITS)]
         target = start + in_buckets[asked]
         at = np.searchsorted(upto, target)
         fractions = (target - before[at] - 0.5) / self.cell_count[at]
-        values = within_buckets((self.cell[at] & _BUCKET_MASK) - _BUCKET_OFFSET, fractions)
+        values = within_buckets(buckets_of_cells(self.cell[at]), fractions)
         found[asked] = np.minimum(values, self.max_ns[asked])
         return found
 
     def counts_above(self, bucket: Ints) -> Ints:
         """By series id, how many latencies lie in buckets above the one that is given for each."""
         series = self.cell >> BUCKET_BITS
-        above = (self.cell & _BUCKET_MASK) - _BUCKET_OFFSET > bucket[series]
+        above = self.buckets > bucket[series]
         found: Ints = np.zeros(len(bucket), np.int64)
         np.add.at(found, series[above], self.cell_count[above])
         return found
@@ -245,7 +258,7 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         if not len(self.cell):
             return _NOTHING, _NOTHING
         everything = Rollups.merged([self], np.zeros(int(self.series[-1]) + 1, np.int64))
-        return (everything.cell & _BUCKET_MASK) - _BUCKET_OFFSET, everything.cell_count
+        return everything.buckets, everything.cell_count
 
     def histograms(self) -> Iterable[tuple[int, ExponentialHistogram]]:
         """Each series' id and histogram, by itself."""
@@ -273,11 +286,20 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
     @property
     def buckets(self) -> Ints:
         """The bucket index of each cell."""
-        return (self.cell & _BUCKET_MASK) - _BUCKET_OFFSET
+        return buckets_of_cells(self.cell)
 
     def of_series(self, series: int) -> "Rollups":
         """Of this series alone."""
         return self.between(series, series + 1)
+
+
+def buckets_of_cells(cell: Ints) -> Ints:
+    """The bucket index of each cell."""
+    return (cell & _BUCKET_MASK) - _BUCKET_OFFSET
+
+
+def _copied(rollups: Rollups) -> Rollups:
+    return Rollups(*(column.copy() for column in rollups.columns))
 
 
 def _batches(parts: Iterable[Rollups]) -> Iterator[list[Rollups]]:
@@ -288,6 +310,7 @@ def _batches(parts: Iterable[Rollups]) -> Iterator[list[Rollups]]:
         batch.append(part)
         cells += len(part.cell)
         if cells >= MERGE_AT_CELLS:
+            del part
             yield batch
             batch, cells = [], 0
     yield batch

@@ -47,7 +47,7 @@ class SqliteJournal:
     ) -> Appended:
         """See `Journal.append`."""
         encoded = [CODEC.encode(entry) for entry in entries]
-        job = partial(_append, stream=stream, encoded=encoded, now=self._clock.now(), key=key)
+        job = partial(_append, stream, encoded, self._clock.now(), key)
         return await self._writer.submit(job, sum(len(e.payload) for e in encoded))
 
     async def restore(self, entries: Sequence[Recorded]) -> None:
@@ -163,13 +163,7 @@ class _Tail:
         self._stream = stream
         self._added: list[Recorded] = []
         connection.at_end.append(self._write)
-
-    @classmethod
-    def of(cls, connection: GroupCommit, stream: Stream) -> "_Tail":
-        if stream not in connection.shared:
-            connection.shared[stream] = cls(connection, stream)
-        tail: _Tail = connection.shared[stream]
-        return tail
+        connection.shared[stream] = self
 
     def add(self, entries: Sequence[Recorded]) -> None:
         if entries:
@@ -180,16 +174,19 @@ class _Tail:
     def first_use(self, key: IdempotencyKey, now: int) -> range | None:
         """The numbers that an earlier append under this key was given."""
         sql = (
-            f"SELECT number, fingerprint FROM {self._stream}_entry "
+            f"SELECT number, recorded_at, fingerprint FROM {self._stream}_entry "
             "WHERE key = ? AND recorded_at > ? ORDER BY number"
         )
         used = self._connection.execute(sql, (key.name, now - KEY_LIFETIME_NS)).fetchall()
-        used += [(r.number, r.fingerprint) for r in self._added if r.key == key.name]
+        used += [(r.number, r.recorded_at, r.fingerprint) for r in self._added if r.key == key.name]
         if not used:
             return None
-        if used[-1][1] != key.fingerprint:
+        last, recorded_at, fingerprint = used[-1]
+        if fingerprint != key.fingerprint:
             raise IdempotencyClash(f"the key {key.name!r} was used for something else")
-        return range(used[0][0], used[-1][0] + 1)
+        # A clock that was set back makes an earlier use recent again, which it is not one with.
+        first = min(number for number, at, _ in used if at == recorded_at)
+        return range(first, last + 1)
 
     def _write(self) -> None:
         if not self._added:
@@ -219,14 +216,13 @@ def _row(r: Recorded) -> tuple[Any, ...]:
 
 
 def _append(
-    connection: GroupCommit,
-    *,
     stream: Stream,
     encoded: Sequence[Encoded],
     now: int,
     key: IdempotencyKey | None,
+    connection: GroupCommit,
 ) -> Appended:
-    tail = _Tail.of(connection, stream)
+    tail = connection.shared.get(stream) or _Tail(connection, stream)
     if key is not None and (first := tail.first_use(key, now)) is not None:
         return Appended(first, replayed=True)
     number = tail.head.number
@@ -236,7 +232,7 @@ def _append(
 
 def _restore(connection: GroupCommit, *, entries: Sequence[Recorded]) -> None:
     stream = entries[0].stream
-    tail = _Tail.of(connection, stream)
+    tail = connection.shared.get(stream) or _Tail(connection, stream)
     broken = first_break(tail.head, entries)
     if broken is not None:
         raise BrokenChain(f"{stream} {broken.number} does not follow the entry before it")
