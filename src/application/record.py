@@ -19,6 +19,7 @@ from ..domain.instant import NS_PER_MS
 from ..domain.interning import InternedSeries
 from ..domain.keyed_samples import Find, KeyedSamples, canonical
 from ..domain.sample import Ints, SampleBatch, SeriesKey
+from ..domain.secret_keys import USUAL, SecretKeys
 from ..domain.validation import InvalidInput, Violation
 from .cardinality import SeriesLimit
 from .errors import OpsboardError, Overloaded, StoreUnavailable
@@ -40,8 +41,9 @@ _canonical = msgspec.json.Encoder(order="deterministic").encode
 class EventRecorder:
     """Records operational events."""
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
-        """Record into `journal`, at the times of `clock`."""
+    def __init__(self, journal: Journal, clock: Clock, secret_keys: SecretKeys = USUAL) -> None:
+        """Record into `journal`, at the times of `clock`; what has a secret key is masked."""
+        self.secret_keys = secret_keys
         self._journal = journal
         self._clock = clock
 
@@ -68,6 +70,7 @@ class EventRecorder:
             service=service,
             message=message,
             meta=meta,
+            secret_keys=self.secret_keys,
         )
         named = None if key is None else IdempotencyKey(checked_key(key), _fingerprint(event))
         appended = await self._journal.append(Stream.EVENTS, (event,), named)
@@ -88,7 +91,7 @@ class EventRecorder:
         now = self._clock.now()
         events = []
         for draft in drafts:
-            events.append(OperationalEvent.say(ts=now, **draft))
+            events.append(OperationalEvent.say(ts=now, secret_keys=self.secret_keys, **draft))
             if not len(events) % EVENTS_AT_ONCE:
                 await asyncio.sleep(0)
         if not events:

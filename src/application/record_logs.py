@@ -45,7 +45,7 @@ class LogRecorder:
         origins: set[Origin] = set()
         timed = True
         for record in logs.records:
-            drafts.append(log_event(record))
+            drafts.append(log_event(record, self._events.secret_keys))
             origins.add(record.origin)
             timed = timed and record.time > 0
             if not len(drafts) % RECORDS_AT_ONCE:

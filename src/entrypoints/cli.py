@@ -17,10 +17,12 @@ from ..application.cardinality import DEFAULT_MAX_SERIES
 from ..application.errors import OpsboardError
 from ..domain.retention import FOREVER, Retention
 from ..domain.validation import InvalidInput
+from .process_title import hide_tokens
 from .settings import DEFAULT_STORE, SettingError, Settings, StoreUrl, checked_token
 
 EXIT_DIFFERENCES = 1
 EXIT_UNUSABLE = 2
+IN_SIGHT = "a token that is a flag can be seen in the list of processes: set OPS_API_TOKEN"
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 _SERVE_FLAGS: Mapping[str, tuple[str, str]] = {
@@ -30,6 +32,7 @@ _SERVE_FLAGS: Mapping[str, tuple[str, str]] = {
     "api-token": ("OPS_API_TOKEN", "token that every write needs; none: writing is closed"),
     "read-token": ("OPS_READ_TOKEN", "token that reads need; none: reading is open"),
     "retention": ("OPS_RETENTION", f"what is kept how long, or {FOREVER} [{Retention()}]"),
+    "secret-keys": ("OPS_SECRET_KEYS", "further keys of meta that name secrets; -KEY for none"),
     "max-series": ("OPS_MAX_SERIES", f"series a service may have [{DEFAULT_MAX_SERIES}]"),
 }
 
@@ -43,6 +46,8 @@ def main() -> None:
     """Run the command; what can not work is one line on standard error, and exit status 2."""
     for framework in _LOADED_FOR_NOTHING:
         sys.modules.setdefault(framework, cast(Any, None))
+    if not hide_tokens():
+        click.echo(f"opsboard: {IN_SIGHT}", err=True)
     try:
         status = command(prog_name="opsboard", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -176,7 +176,9 @@ def serve(settings: Settings, announce: Callable[[str, Retention], None]) -> End
         host, port = listener.getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         failures: list[StoreUnusable] = []
-        board = container_for(settings.store, settings.retention, settings.max_series).board()
+        board = container_for(
+            settings.store, settings.retention, settings.max_series, settings.secret_keys
+        ).board()
         broadcast = broadcast_of(board)
         app = _app(board, broadcast, settings, failures)
         server = GracefulServer(_config(app, bounded_by(_limits(), board.vitals.requests_refused)))
