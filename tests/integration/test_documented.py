@@ -183,7 +183,7 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"headers | {limits.head_bytes:,} bytes, within {limits.head_seconds:.0f} sec" in said
     assert f"| {query_series.MAX_POINTS:,} in time, and {query_series.MAX_VALUES:,} over" in said
     assert f"| {writer.MAX_WAITING:,}; above" in said
-    assert f"| wrong tokens at `POST /session` | {attempts.MAX_FAILURES} a minute" in said
+    assert f"| wrong tokens | {attempts.MAX_FAILURES} a minute" in said
     assert (
         f"ends after {session.LIFETIME_SECONDS // 86_400} days"
         in (REFERENCE / "http.md").read_text()

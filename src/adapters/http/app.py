@@ -8,6 +8,7 @@ from litestar import Litestar
 
 from ...application.board import Opsboard
 from ...application.errors import StoreUnusable
+from .attempts import MAX_FAILURES, Attempts
 from .auth import Tokens
 from .deploy_routes import deploy_routes
 from .direct_routes import DirectRoutes
@@ -48,7 +49,7 @@ def create_app(
     the end of a server: one that ends calls `end` of the `broadcast` that it passed.
     """
     sessions = Sessions(api_token, read_token)
-    tokens = Tokens(api_token, read_token, sessions)
+    tokens = Tokens(api_token, read_token, sessions, _attempts(board))
     record_event = RecordEvent(board, tokens)
     record_samples = RecordSamples(board, tokens)
     broadcast = broadcast or broadcast_of(board)
@@ -91,6 +92,24 @@ def create_app(
     }
     routed = DirectRoutes(cast(ASGIApp, app), direct)
     return LatencyMiddleware(SecurityHeaders(routed), service=SERVICE, to=board)
+
+
+def _attempts(board: Opsboard) -> Attempts:
+    """Wrong tokens, counted and said where everything else about opsboard is."""
+
+    def say(client: str) -> None:
+        board.say_later(
+            lambda: {
+                "message": f"more than {MAX_FAILURES} wrong tokens a minute came from {client}",
+                "level": "WARN",
+                "type": "SECURITY",
+                "service": SERVICE,
+                "meta": {"client.address": client},
+                "key": f"wrong-tokens {client}",
+            }
+        )
+
+    return Attempts(counts=board.vitals.tokens_refused, on_guessing=say)
 
 
 def broadcast_of(board: Opsboard) -> EventBroadcast:

@@ -65,6 +65,11 @@ def own_families(vitals: Vitals, version: str) -> Sequence[Histograms | Values]:
             "Requests that were refused before a route saw them since the start.",
             _by("http_response_status_code", vitals.requests_refused),
         ),
+        _counter(
+            "tokens_refused",
+            "Wrong tokens since the start, and (limited) those too frequent to be looked at.",
+            _by("reason", vitals.tokens_refused),
+        ),
         _gauge(
             "projection_lag_entries",
             "Entries of the journal that a read model does not hold yet.",

@@ -48,7 +48,7 @@ class Export:
         encoding = Encoding.JSON
         try:
             encoding = Encoding.of(headers)
-            self._tokens.allow_write(headers)
+            self._tokens.allow_write(headers, scope)
             body = await read_inflated(headers, receive, MAX_BODY_BYTES)
             rejected = await self._signal.keep(body, encoding)
             answer = success(encoding, rejected, self._signal.rejected_name)
