@@ -2,6 +2,7 @@
 # lock files, into this checkout.
 PYTHON ?= python3
 PORT ?= 8000
+MINUTES ?= 30
 BIN := .venv/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check install --require-hashes
 # Node comes from PyPI too, and npm takes exactly what the page's own lock file says.
@@ -14,7 +15,7 @@ WORKERS := --numprocesses auto --dist loadfile
 SOURCES := $(shell find src \( -name __pycache__ -o -path $(PAGE) \) -prune -o -type d -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve page test coverage lint format types imports screenshots bench lock build clean
+.PHONY: help serve page test coverage lint format types imports screenshots bench chaos soak lock build clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -56,6 +57,12 @@ bench: .venv/dev.stamp ## measure against peers, ratios in one run
 build: .venv/dev.stamp page ## make the wheel and the source distribution in dist/
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
+
+chaos: .venv/dev.stamp ## run the long tests of faults and load; CHAOS_...=N sets their lengths
+	$(BIN)/pytest --quiet -m chaos tests
+
+soak: .venv/dev.stamp ## serve a mixed load for 30 minutes (MINUTES=N); fails where something grows
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 lock: .venv/dev.stamp ## take the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -3,6 +3,7 @@
 import click
 
 from . import dashboard, engine, events, exposition, footprint, ingest, live, middleware, shipping
+from .killed import report as killed
 
 BENCHMARKS = {
     "middleware": middleware.run,
@@ -14,6 +15,7 @@ BENCHMARKS = {
     "engine": engine.run,
     "exposition": exposition.run,
     "dashboard": dashboard.run,
+    "killed": killed.run,
 }
 
 

@@ -1,12 +1,32 @@
 """Open event streams, as pages do: `python -m benchmarks.listeners PORT STREAMS read|stall`."""
 
 import asyncio
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 from .load import HOST, get_request
 
 _REQUEST = get_request("/events/stream?ticks=true")
+
+
+@contextmanager
+def listening(port: int, streams: int, *, reads: bool) -> Iterator[None]:
+    """Keep so many streams open in a process of their own."""
+    arguments = [str(port), str(streams), "read" if reads else "stall"]
+    listeners = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.listeners", *arguments], stdout=subprocess.PIPE
+    )
+    try:
+        assert listeners.stdout is not None
+        if not listeners.stdout.readline():
+            raise RuntimeError("the streams could not be opened")
+        yield
+    finally:
+        listeners.kill()
+        listeners.communicate()
 
 
 class _Listener(asyncio.Protocol):

@@ -1,7 +1,5 @@
 """What open event streams cost those who write: `POST /events` with 200 of them and without."""
 
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +8,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from .events import POST_EVENT, WARM_UP_SECONDS, Outcome, catch_up
+from .listeners import listening
 from .load import Load, run_for
 from .processes import opsboard_server
 from .report import Bar, interleaved, print_table, progress
@@ -82,19 +81,8 @@ def _measure(rounds: int, seconds: float) -> Mapping[str, Sequence[Seen]]:
 
 @contextmanager
 def _listening(port: int, how: str) -> Iterator[None]:
-    """Keep the streams open in a process of their own."""
     if how == ALONE:
         yield
         return
-    arguments = [str(port), str(STREAMS), "read" if how == READ else "stall"]
-    listeners = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.listeners", *arguments], stdout=subprocess.PIPE
-    )
-    try:
-        assert listeners.stdout is not None
-        if not listeners.stdout.readline():
-            raise RuntimeError("the streams could not be opened")
+    with listening(port, STREAMS, reads=how == READ):
         yield
-    finally:
-        listeners.kill()
-        listeners.communicate()

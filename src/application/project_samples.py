@@ -53,6 +53,9 @@ class SampleProjection:
         self._unreadable: set[int] = set()
         self.standing = asyncio.Lock()
         """Held while `pending` and the store change together: take it to read both."""
+        self.merging = asyncio.Lock()
+        """Held by who unpacks and merges rollups: two at once would need twice the memory. Taken
+        before `standing`, never within."""
 
     async def start(self) -> None:
         """Take up what is saved, and fold what came after it."""
@@ -156,7 +159,7 @@ class SampleProjection:
 
         Where another process has done so first, what it saved is taken up instead.
         """
-        async with self.standing:
+        async with self.merging, self.standing:
             if self.checkpoint == self.saved_upto and not self._closable():
                 return
             change, unclosed = await self._change()

@@ -1,6 +1,5 @@
 """Questions about deploys: what each did to its service."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -111,7 +110,7 @@ class DeployQueries:
                 for seen in self._metrics.known.seen
             ],
         )
-        verdict, total, latency = await asyncio.to_thread(_compared, spans, pieces, routes)
+        verdict, total, latency = await self._metrics.fold(_compared, spans, pieces, routes)
         before, after = spans
         return Deploy(
             deploy,

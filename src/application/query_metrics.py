@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import msgspec
 import numpy as np
@@ -26,6 +26,7 @@ from .readable import read_numbers, readable
 from .record import SampleRecorder
 from .repeated_merge import RepeatedMerge
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 TRIES = 10
@@ -99,7 +100,7 @@ class MetricsQueries:
                 rollups = await asyncio.to_thread(lambda: projection.total)
         else:
             pieces = await self.pieces(question)
-            rollups = await asyncio.to_thread(self._merged, pieces)
+            rollups = await self.fold(self._merged, pieces)
         wanted = question.selection.of(rollups, projection.series)
         return MetricsAnswer(wanted, projection.series, self._uptime(question.as_of))
 
@@ -147,6 +148,11 @@ class MetricsQueries:
                 unpacked = (Piece(each.start_ms, each.rollups, is_stored=True) for each in stored)
                 return chain(unpacked, pending)
         raise StoreUnavailable("the samples asked for are being moved; try again")
+
+    async def fold(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `work` makes of pieces, on a thread; one such work at a time."""
+        async with self._projection.merging:
+            return await asyncio.to_thread(work, *args, **kwargs)
 
     async def from_samples(
         self, question: MetricsQuestion, take: Callable[[Ints, SampleBatch], T]

@@ -1,6 +1,5 @@
 """The question that a page opens with: how the services are, and what needs attention."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -87,7 +86,7 @@ class OverviewQueries:
         ]
         keys = [seen.key for seen in self._metrics.known.seen]
         grouped = Grouped(self._metrics.known, [_label(question, key) for key in keys])
-        compared, total = await asyncio.to_thread(_compared, spans, pieces, grouped)
+        compared, total = await self._metrics.fold(_compared, spans, pieces, grouped)
         active = [await self._active(question, window.until, scale, grouped) for scale in SCALES]
         seen = self._last_seen()
         observed = [
@@ -123,7 +122,7 @@ class OverviewQueries:
         start = tier.start_of(until - 1) - (SCALES[tier] - 1) * tier
         span = Span(Window(max(0, start), until), tier)
         pieces = await self._metrics.pieces(replace(question, window=span.window), tier)
-        return await asyncio.to_thread(_folded, span, pieces, grouped)
+        return await self._metrics.fold(_folded, span, pieces, grouped)
 
     def _window(self, question: MetricsQuestion) -> Window:
         since, until = question.window

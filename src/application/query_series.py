@@ -86,7 +86,7 @@ class SeriesQueries:
                 max(start, question.window.since), min(start + span, question.window.until)
             )
             pieces = await self._metrics.pieces(replace(question, window=part), steps.step_ms)
-            await asyncio.to_thread(_add_all, fold, pieces, wanted)
+            await self._metrics.fold(_add_all, fold, pieces, wanted)
 
     async def _steps(
         self, question: MetricsQuestion, step: str | None

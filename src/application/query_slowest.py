@@ -5,7 +5,6 @@ in the order of their maxima, and no further once no other can have anything slo
 the samples only those of a few minutes are read.
 """
 
-import asyncio
 from collections.abc import Iterator
 from heapq import heappop, heappush, nlargest
 from typing import NamedTuple
@@ -128,7 +127,7 @@ class _Search:
         for start in range(tier.start_of(window.since), window.until, step):
             part = Window(max(start, window.since), min(start + step, window.until))
             pieces = await self._metrics.pieces(replace(self._question, window=part), tier)
-            maxima = await asyncio.to_thread(self._maxima, pieces, tier)
+            maxima = await self._metrics.fold(self._maxima, pieces, tier)
             for at, max_ns in maxima.items():
                 heappush(self._spans, (-max_ns, at, tier))
 

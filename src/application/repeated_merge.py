@@ -1,6 +1,6 @@
 """What the same rollups make, merged once: a page asks each second for mostly the same."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from ..domain.rollup import Rollups
@@ -30,9 +30,17 @@ class RepeatedMerge:
             some.append(part)
             cells += len(part.cell)
             if cells > MAX_CELLS or len(part.cell) > MAX_CELLS // FEWEST:
-                return Rollups.merged_in_turn(chain(some, left))
+                del part
+                return Rollups.merged_in_turn(chain(_handed_over(some), left))
         known, merged = self._last
         if len(known) != len(some) or any(a is not b for a, b in zip(known, some, strict=True)):
             merged = Rollups.merged(some)
             self._last = some, merged
         return merged
+
+
+def _handed_over(parts: list[Rollups]) -> Iterator[Rollups]:
+    """The parts in their order, none of which is held when the next one is given."""
+    parts.reverse()
+    while parts:
+        yield parts.pop()

@@ -32,7 +32,7 @@ class UnreadableEntry(ValueError):
     """An entry's payload is of a kind or version that is not known here, or is damaged."""
 
 
-class Encoded(msgspec.Struct, frozen=True):
+class Encoded(msgspec.Struct, frozen=True, gc=False):
     """An entry as it is stored: its kind, the version of its encoding, and the bytes."""
 
     kind: str
@@ -128,7 +128,7 @@ def _decoded(kind: Kind, encoded: Encoded) -> Entry:
     return value
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """An entry in its place: what a journal gives back.
 
     `recorded_at` is in ns since 1970 and never falls within a stream. `key` and `fingerprint` are
@@ -154,12 +154,13 @@ class Recorded(msgspec.Struct, frozen=True):
         return self.hash == chain(previous_hash, place, e.payload)
 
 
+_sha256 = hashlib.sha256
 _encode_place = msgspec.msgpack.Encoder().encode
 
 
 def chain(previous_hash: bytes, place: Place, payload: bytes) -> bytes:
     """SHA-256 over the previous hash, every field of the entry and its payload."""
-    return hashlib.sha256(b"".join((previous_hash, _encode_place(place), payload))).digest()
+    return _sha256(previous_hash + _encode_place(place) + payload).digest()
 
 
 class Head(msgspec.Struct, frozen=True):

@@ -156,14 +156,27 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         What is merged by then lies in pieces, so that only one of them is there twice at a time.
         """
         batches = _batches(parts)
-        first = next(batches)
-        bounds = _bounds(first)
-        totals = [cls._whole(piece) for piece in _pieces(first, bounds)]
-        del first
-        for batch in batches:
-            for at, piece in enumerate(_pieces(batch, bounds)):
-                totals[at] = cls._whole([totals[at], *piece])
+        totals, bounds = cls._cut(next(batches))
+        while batch := next(batches, None):
+            cls._add(totals, batch, bounds)
+            # While the next batch is made, this one must not be there any more.
+            del batch
         return cls._joined(totals.pop(0) for _ in range(len(totals)))
+
+    @classmethod
+    def _cut(cls, batch: Sequence["Rollups"]) -> tuple[list["Rollups"], Sequence[int]]:
+        """The batch merged, in pieces, and the series at which these are cut."""
+        bounds = _bounds(batch)
+        # Copied, since one piece of a view would keep all of what it is a view of.
+        return [_copied(cls._whole(piece)) for piece in _pieces(batch, bounds)], bounds
+
+    @classmethod
+    def _add(
+        cls, totals: list["Rollups"], batch: Sequence["Rollups"], bounds: Sequence[int]
+    ) -> None:
+        """Merge a batch into the totals, which are cut at these series."""
+        for at, piece in enumerate(_pieces(batch, bounds)):
+            totals[at] = cls._whole([totals[at], *piece])
 
     @property
     def columns(self) -> tuple[Ints, ...]:
@@ -222,8 +235,8 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         in_buckets = rank - self.zero_count
         found = np.where(rank == self.count, self.max_ns, 0).astype(np.float64)
         asked = np.flatnonzero((in_buckets > 0) & (rank < self.count))
-        upto = np.cumsum(self.cell_count)
-        before = np.concatenate([[0], upto])
+        before = np.zeros(len(self.cell) + 1, np.int64)
+        upto = np.cumsum(self.cell_count, out=before[1:])
         start = before[np.searchsorted(self.cell, self.series[asked] << BUCKET_BITS)]
         target = start + in_buckets[asked]
         at = np.searchsorted(upto, target)
@@ -280,6 +293,10 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         return self.between(series, series + 1)
 
 
+def _copied(rollups: Rollups) -> Rollups:
+    return Rollups(*(column.copy() for column in rollups.columns))
+
+
 def _batches(parts: Iterable[Rollups]) -> Iterator[list[Rollups]]:
     """The parts, in groups that are worth being merged together; at least one group."""
     batch: list[Rollups] = []
@@ -288,6 +305,7 @@ def _batches(parts: Iterable[Rollups]) -> Iterator[list[Rollups]]:
         batch.append(part)
         cells += len(part.cell)
         if cells >= MERGE_AT_CELLS:
+            del part
             yield batch
             batch, cells = [], 0
     yield batch

@@ -47,7 +47,7 @@ class SqliteJournal:
     ) -> Appended:
         """See `Journal.append`."""
         encoded = [CODEC.encode(entry) for entry in entries]
-        job = partial(_append, stream=stream, encoded=encoded, now=self._clock.now(), key=key)
+        job = partial(_append, stream, encoded, self._clock.now(), key)
         return await self._writer.submit(job, sum(len(e.payload) for e in encoded))
 
     async def restore(self, entries: Sequence[Recorded]) -> None:
@@ -163,13 +163,7 @@ class _Tail:
         self._stream = stream
         self._added: list[Recorded] = []
         connection.at_end.append(self._write)
-
-    @classmethod
-    def of(cls, connection: GroupCommit, stream: Stream) -> "_Tail":
-        if stream not in connection.shared:
-            connection.shared[stream] = cls(connection, stream)
-        tail: _Tail = connection.shared[stream]
-        return tail
+        connection.shared[stream] = self
 
     def add(self, entries: Sequence[Recorded]) -> None:
         if entries:
@@ -219,14 +213,13 @@ def _row(r: Recorded) -> tuple[Any, ...]:
 
 
 def _append(
-    connection: GroupCommit,
-    *,
     stream: Stream,
     encoded: Sequence[Encoded],
     now: int,
     key: IdempotencyKey | None,
+    connection: GroupCommit,
 ) -> Appended:
-    tail = _Tail.of(connection, stream)
+    tail = connection.shared.get(stream) or _Tail(connection, stream)
     if key is not None and (first := tail.first_use(key, now)) is not None:
         return Appended(first, replayed=True)
     number = tail.head.number
@@ -236,7 +229,7 @@ def _append(
 
 def _restore(connection: GroupCommit, *, entries: Sequence[Recorded]) -> None:
     stream = entries[0].stream
-    tail = _Tail.of(connection, stream)
+    tail = connection.shared.get(stream) or _Tail(connection, stream)
     broken = first_break(tail.head, entries)
     if broken is not None:
         raise BrokenChain(f"{stream} {broken.number} does not follow the entry before it")

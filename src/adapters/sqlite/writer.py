@@ -5,7 +5,7 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,7 +51,7 @@ class GroupCommit(sqlite3.Connection):
         self.at_end, self.shared = [], {}
         self.execute("BEGIN IMMEDIATE")
         try:
-            self.outcomes = [self._attempt(job) for job in self.jobs]
+            self.outcomes = list(self._attempted())
             for write in self.at_end:
                 write()
             self.execute("COMMIT")
@@ -61,11 +61,13 @@ class GroupCommit(sqlite3.Connection):
                     self.execute("ROLLBACK")
             raise
 
-    def _attempt(self, job: Job) -> Outcome:
-        try:
-            return job(self)
-        except OpsboardError as refusal:
-            return refusal
+    def _attempted(self) -> Iterator[Outcome]:
+        for job in self.jobs:
+            try:
+                outcome = job(self)
+            except OpsboardError as refusal:
+                outcome = refusal
+            yield outcome
 
 
 class _Waiting(msgspec.Struct, gc=False):

@@ -40,6 +40,7 @@ VIEWS = (
     ),
     View("events", "view=events&last=12h", ".event-row", click=".event-row >> nth=1"),
     View("errors", "view=errors&last=12h", ".errors li"),
+    View("error", "view=errors&last=12h", ".errors li", click=".errors a >> nth=0"),
     View("deploys", "view=deploys&last=12h", ".deploy"),
 )
 

@@ -1,0 +1,103 @@
+"""Rounds of starting, writing and killing."""
+
+import random
+import subprocess
+import time
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
+from types import TracebackType
+from typing import Self
+
+from ..load import HOST
+from .client import Clients, Ledger
+from .subject import Subject
+
+START_SECONDS = 60.0
+POLL_SECONDS = 0.002
+
+
+class Killing:
+    """A subject that is killed again and again while it is written; killed at the end anyway."""
+
+    def __init__(self, subject: Subject, port: int, seed: int) -> None:
+        """The moments are those of this `seed`, in acknowledgements."""
+        self.ledger = Ledger()
+        self.clients = Clients(subject, port, self.ledger)
+        self._subject = subject
+        self._port = port
+        self._random = random.Random(seed)  # noqa: S311 - nobody has to be surprised
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Nothing runs yet."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave no process behind."""
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL, now."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def start(self) -> float:
+        """Start it, and wait until it takes writes; how many seconds that took.
+
+        Raises `RuntimeError` where it does not come up.
+        """
+        started = time.perf_counter()
+        process = self._spawn()
+        while process.poll() is None and time.perf_counter() - started < START_SECONDS:
+            if self._is_ready():
+                seconds = time.perf_counter() - started
+                self._subject.prepare()
+                return seconds
+            time.sleep(POLL_SECONDS)
+        raise RuntimeError(f"{self._subject.name} did not start")
+
+    def kill_while_starting(self, within: float) -> None:
+        """Start it, and kill it before it is ready, or just then: within so many seconds."""
+        process = self._spawn()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(self._random.uniform(0, within))
+        self.kill()
+
+    def write_and_kill(self, least: int, most: int) -> None:
+        """Write, and kill it after so many acknowledgements, or as many as there are by then.
+
+        Few are as likely as many: the logarithm of their number is evenly spread.
+        """
+        fatal = len(self.ledger.acknowledged)
+        fatal += int(least * (most / least) ** self._random.random())
+
+        def kill_at_last() -> None:
+            if len(self.ledger.acknowledged) == fatal and self._process is not None:
+                self._process.kill()
+
+        self.ledger.on_acknowledged = kill_at_last
+        self.clients.write_until_killed()
+        self.kill()
+
+    def _spawn(self) -> "subprocess.Popen[bytes]":
+        self.kill()
+        self._process = subprocess.Popen(
+            self._subject.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        return self._process
+
+    def _is_ready(self) -> bool:
+        connection = HTTPConnection(HOST, self._port, timeout=START_SECONDS)
+        try:
+            connection.request("GET", self._subject.ready_path)
+            return connection.getresponse().status in {200, 204}
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
