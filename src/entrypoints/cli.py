@@ -1,7 +1,6 @@
 """The `opsboard` command."""
 
 import asyncio
-import logging
 import math
 import os
 import secrets
@@ -23,7 +22,6 @@ from .settings import DEFAULT_STORE, SettingError, Settings, StoreUrl, checked_t
 EXIT_DIFFERENCES = 1
 EXIT_UNUSABLE = 2
 IN_SIGHT = "a token that is a flag can be seen in the list of processes: set OPS_API_TOKEN"
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 _SERVE_FLAGS: Mapping[str, tuple[str, str]] = {
     "store": ("OPS_STORE", f"where the journal lies: memory:, sqlite:///PATH [{DEFAULT_STORE}]"),
@@ -115,6 +113,7 @@ class Finite(click.FloatRange):
 @click.option("--generate-token", is_flag=True, help="make and print a token if none is set")
 def serve(generate_token: bool, **flags: str | None) -> None:
     """Serve HTTP until SIGTERM or SIGINT."""
+    from .log_lines import log_to_stderr
     from .server import serve as run_server
 
     values = {**os.environ, **{k.upper(): v for k, v in flags.items() if v is not None}}
@@ -122,7 +121,7 @@ def serve(generate_token: bool, **flags: str | None) -> None:
         values["OPS_API_TOKEN"] = secrets.token_urlsafe(24)
         click.echo(f"token    {values['OPS_API_TOKEN']}  (made for this run; set OPS_API_TOKEN)")
     settings = Settings.load(values)
-    logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
+    log_to_stderr()
     writes = "open, with the token" if settings.api_token else "closed: OPS_API_TOKEN is not set"
     reads = "with a token" if settings.read_token else "open"
 

@@ -23,6 +23,7 @@ from .otlp.routes import otlp_routes
 from .overview_routes import overview_routes
 from .page_routes import page_routes
 from .problems import problem_response
+from .request_id import RequestIds
 from .sample_routes import RecordSamples, sample_routes
 from .security_headers import SecurityHeaders
 from .series_routes import series_routes
@@ -91,7 +92,7 @@ def create_app(
         ("POST", "/samples"): record_samples,
     }
     routed = DirectRoutes(cast(ASGIApp, app), direct)
-    return LatencyMiddleware(SecurityHeaders(routed), service=SERVICE, to=board)
+    return LatencyMiddleware(RequestIds(SecurityHeaders(routed)), service=SERVICE, to=board)
 
 
 def _attempts(board: Opsboard) -> Attempts:
