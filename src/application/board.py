@@ -155,14 +155,7 @@ class Opsboard:
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
         async with self.store.opened():
-            await self.retainer.load()
-            self.samples.max_behind = self.retainer.retention.raw
-            await self.event_counts.start()
-            for projection in self.projections.values():
-                await projection.start()
-            await self.versions.load()
-            for seen in self.rollups.series.seen:
-                self.series_limit.learn(seen.key)
+            await self._load()
             self._background_events.start()
             work = [
                 self.samples.run,
@@ -177,6 +170,17 @@ class Opsboard:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await self._settle()
+
+    async def _load(self) -> None:
+        """Take up what the store has, which is open; nothing runs in the background yet."""
+        await self.retainer.load()
+        self.samples.max_behind = self.retainer.retention.raw
+        await self.event_counts.start()
+        for projection in self.projections.values():
+            await projection.start()
+        await self.versions.load()
+        for seen in self.rollups.series.seen:
+            self.series_limit.learn(seen.key)
 
     async def _settle(self) -> None:
         """Leave nothing behind that could still be written."""

@@ -16,6 +16,7 @@ from ..domain.series import SeriesTable
 from ..domain.tier import EVER, Tier
 from .ports import Clock, Journal, RollupChange, RollupStore, StoredRollup
 from .readable import readable
+from .steady_clock import SteadyClock
 
 SAVE_AFTER_NS = 10_000_000_000
 SAVE_AFTER_ENTRIES = 4_096
@@ -40,6 +41,7 @@ class SampleProjection:
         self._journal = journal
         self._rollups = rollups
         self._clock = clock
+        self._steady = SteadyClock(journal, clock)
         self._total = Rollups.none()
         self._unclosed: set[tuple[Tier, int]] = set()
         self.settled_upto = 0
@@ -175,7 +177,8 @@ class SampleProjection:
 
     async def _change(self) -> tuple[RollupChange, set[tuple[Tier, int]]]:
         """What a save writes, and which spans are still unclosed after it."""
-        self.streams.forget(self._clock.now() - FORGOTTEN_NS)
+        if await self._steady.is_believed():
+            self.streams.forget(self._clock.now() - FORGOTTEN_NS)
         minutes = self.pending.minutes
         added = [of_pending(start, pending) for start, pending in minutes.items()]
         settled = await self._newly_settled(minutes)
@@ -189,7 +192,9 @@ class SampleProjection:
                 for start in {tier.start_of(minute) for minute in minutes}
                 if (tier, start) not in closed
             }
-            for start in sorted(at for of, at in unclosed if of is tier and self._is_over(of, at)):
+        for tier, start in sorted(unclosed):
+            # A day that is rolled up already, by a clock that was ahead, has all its hours.
+            if self._is_over(tier, start) or (Tier.DAY, Tier.DAY.start_of(start)) in changed:
                 changed |= await self._closed(tier, start, changed)
                 unclosed.remove((tier, start))
         change = RollupChange(

@@ -74,6 +74,7 @@ class OverviewQueries:
         Raises `InvalidInput`, `StoreUnavailable`.
         """
         await self._metrics.settle()
+        await self._errors.catch_up()
         window = self._window(question)
         length = window.until - window.since
         earlier = Window(max(0, window.since - length), window.since)
@@ -136,7 +137,7 @@ class OverviewQueries:
     def _last_seen(self) -> dict[str, str]:
         last: dict[str, int] = {}
         for seen in self._metrics.known.seen:
-            last[seen.key.service] = max(last.get(seen.key.service, 0), seen.last_ms)
+            last[seen.key.service] = max(last.get(seen.key.service, 0), seen.seen_upto_ms)
         return {service: format_ms(ms) for service, ms in last.items()}
 
 

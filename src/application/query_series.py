@@ -27,6 +27,8 @@ DEFAULT_POINTS = 240
 MAX_POINTS = 2_000
 MAX_VALUES = 200_000
 ROLLUPS_AT_ONCE = 240
+CUT_AT_ONCE_MS = 2 * Tier.MINUTE
+"""Of steps below a minute, which are all cut out of samples and held until they are folded."""
 
 
 class SeriesQueries:
@@ -79,8 +81,9 @@ class SeriesQueries:
         fold: TimeSeriesFold | HeatmapFold,
     ) -> None:
         """Give the fold the rollups of the wanted series, a few hundred at a time."""
-        tier = max((tier for tier in Tier if steps.step_ms % tier == 0), default=Tier.MINUTE)
-        span = max(1, ROLLUPS_AT_ONCE * tier // steps.step_ms) * steps.step_ms
+        tier = max((tier for tier in Tier if steps.step_ms % tier == 0), default=None)
+        at_once = CUT_AT_ONCE_MS if tier is None else ROLLUPS_AT_ONCE * tier
+        span = max(1, at_once // steps.step_ms) * steps.step_ms
         for start in range(steps.first_ms, question.window.until, span):
             part = Window(
                 max(start, question.window.since), min(start + span, question.window.until)

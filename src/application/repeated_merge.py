@@ -5,8 +5,8 @@ from itertools import chain
 
 from ..domain.rollup import Rollups
 
-MAX_CELLS = 4_000_000
-FEWEST = 32
+MAX_CELLS = 2_000_000
+FEWEST = 24
 """Parts of which fewer would fit are not gathered at all: they would only be held for nothing."""
 
 

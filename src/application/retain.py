@@ -14,6 +14,7 @@ from .ports import Clock, Store, StoredRollup
 from .project_errors import ErrorProjection
 from .project_samples import SampleProjection, merged_rollup, of_pending
 from .readable import readable
+from .steady_clock import SteadyClock
 
 SETTING = "retention"
 EVERY_SECONDS = 60.0
@@ -42,6 +43,7 @@ class Retainer:
         self._chosen = retention
         self.retention = retention or DEFAULT_RETENTION
         self._clock = clock
+        self._steady = SteadyClock(store.journal, clock)
 
     async def load(self) -> None:
         """Keep the retention in the store if one was chosen, or else take up the store's.
@@ -64,8 +66,11 @@ class Retainer:
     async def remove_due(self) -> int:
         """Remove everything that is due now; how many entries and rollups that were.
 
-        What is pending is saved before, so that no minute goes of which it is a part.
+        That is nothing as long as the clock is not to be believed. What is pending is saved before,
+        so that no minute goes of which it is a part.
         """
+        if not await self._steady.is_believed():
+            return 0
         await self._projection.catch_up()
         await self._projection.save()
         removed = 0

@@ -47,8 +47,7 @@ def parse_instant(text: str, field: str) -> int:
     fraction = match[1] or ""
     whole = text.replace(f".{fraction}", "", 1) if fraction else text
     try:
-        moment = datetime.fromisoformat(whole.upper().replace(" ", "T"))
-        seconds = (moment - _EPOCH) // timedelta(seconds=1)
+        seconds = _seconds(whole.upper().replace(" ", "T"))
     except (ValueError, OverflowError) as error:
         raise InvalidInput.of(field, f"is no moment of the calendar: {error}") from error
     ns = seconds * NS_PER_SECOND + int(fraction.ljust(9, "0") or 0)
@@ -57,6 +56,19 @@ def parse_instant(text: str, field: str) -> int:
     if ns > MAX_INSTANT:
         raise InvalidInput.of(field, "must not lie after 2262-04-11T23:47:16.854775807Z")
     return ns
+
+
+def _seconds(whole: str) -> int:
+    """Seconds since 1970 of a time without a fraction. Raises `ValueError`, `OverflowError`.
+
+    A leap second, which is the last one of a day in UTC, counts as the second after it.
+    """
+    leaps = whole[17:19] == "60"
+    moment = datetime.fromisoformat(f"{whole[:17]}59{whole[19:]}" if leaps else whole)
+    seconds = (moment - _EPOCH) // timedelta(seconds=1) + leaps
+    if leaps and seconds % 86_400:
+        raise ValueError("only the last minute of a day in UTC has a second 60")
+    return seconds
 
 
 def parse_duration(text: str, field: str) -> int:

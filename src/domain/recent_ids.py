@@ -15,6 +15,9 @@ GROWTH = 8
 LARGE_TABLES = 3
 """As many of the largest tables are kept, 48 MiB: two of them are full, a million ids each."""
 
+GROUP = 8
+"""Places that are looked at together: 64 bytes."""
+
 _FREE = 0
 
 
@@ -29,7 +32,10 @@ class RecentIds:
     def __init__(
         self, lifetime: int, *, first_places: int = FIRST_PLACES, most_places: int = MOST_PLACES
     ) -> None:
-        """Know none; tables have `first_places` places at first, and at most `most_places`."""
+        """Know none; tables have `first_places` places at first, and at most `most_places`.
+
+        Both are powers of two, of at least eight.
+        """
         self._lifetime = lifetime
         self._most_places = most_places
         self._tables = [_Table(first_places, 0)]
@@ -72,11 +78,16 @@ def _never_free(ids: Ints) -> Ints:
 
 
 class _Table:
-    """A hash table with open addressing, at most half full, asked for many ids at once."""
+    """A hash table with open addressing, at most half full, asked for many ids at once.
+
+    Its places lie in groups, each as large as what the processor fetches at once. A group is filled
+    from its start, so one whose last place is free holds all that belong there.
+    """
 
     def __init__(self, places: int, now: int) -> None:
         self._places = np.full(places, _FREE, np.int64)
-        self._last = places - 1
+        self._groups = self._places.reshape(-1, GROUP)
+        self._last = len(self._groups) - 1
         self.count = 0
         self.newest = now
 
@@ -92,9 +103,10 @@ class _Table:
         found = np.zeros(len(ids), np.bool_)
         asked, at = np.arange(len(ids)), ids & self._last
         while len(asked):
-            there = self._places[at]
-            found[asked[there == ids]] = True
-            further = (there != ids) & (there != _FREE)
+            there = self._groups.take(at, 0)
+            here = _any_of_group(there == ids[:, np.newaxis])
+            found[asked] = here
+            further = np.flatnonzero(~here & (there[:, -1] != _FREE))
             asked, ids, at = asked[further], ids[further], (at[further] + 1) & self._last
         return found
 
@@ -103,11 +115,19 @@ class _Table:
         self.newest = now
         at = ids & self._last
         while len(ids):
-            free = self._places[at] == _FREE
-            self._places[at[free]] = ids[free]
+            free = self._groups[at] == _FREE
+            fits, place = free[:, -1], at * GROUP + free.argmax(1)
+            self._places[place[fits]] = ids[fits]
             # Of several that found the same place free, the last one has it.
-            homeless = self._places[at] != ids
-            ids, at = ids[homeless], (at[homeless] + 1) & self._last
+            homeless = self._places[place] != ids
+            at = np.where(fits, at, (at + 1) & self._last)[homeless]
+            ids = ids[homeless]
+
+
+def _any_of_group(masks: Mask) -> Mask:
+    """Whether any of the eight in each row holds: eight bytes, looked at as one number."""
+    some: Mask = masks.view(np.int64)[:, 0] != 0
+    return some
 
 
 def first_of_each(ids: Ints) -> Ints:

@@ -71,6 +71,9 @@ class Steps(msgspec.Struct, frozen=True):
         return [format_ms(self.first_ms + i * self.step_ms) for i in range(self.length)]
 
 
+_MERGE_AT = 8
+
+
 class Grouping:
     """Which series are shown together: those that are alike in all of `by`."""
 
@@ -114,7 +117,10 @@ class TimeSeriesFold:
         failed = self._is_error[rollups.series]
         groups = group[rollups.series[failed]]
         np.add.at(self._errors[:, step], groups, rollups.count[failed])
-        self._parts.setdefault(step, []).append(Rollups.merged([rollups], group))
+        parts = self._parts.setdefault(step, [])
+        parts.append(Rollups.merged([rollups], group))
+        if len(parts) >= _MERGE_AT:
+            parts[:] = [Rollups.merged(parts)]
 
     def result(self) -> TimeSeries:
         """The points of each group."""

@@ -39,18 +39,22 @@ LARGE_BLOCK_BYTES = 1024 * 1024
 GARBAGE_THRESHOLD = 20_000
 """Containers made before the young ones are searched for cycles, of which requests make none."""
 
-_M_MMAP_THRESHOLD = -3
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 _log = logging.getLogger(__name__)
 
 
-def return_large_blocks(threshold: int = LARGE_BLOCK_BYTES) -> None:
+def return_freed_memory(threshold: int = LARGE_BLOCK_BYTES) -> None:
     """Let glibc give blocks of so many bytes back to the system as soon as they are free.
 
-    It raises its own threshold to 32 MiB as it goes; what questions needed then stays, in pieces,
-    in the arena of each thread. Other C libraries are left as they are.
+    It raises its own threshold to 32 MiB as it goes; what questions needed then stays, in pieces.
+    And it keeps an arena for each thread, where what one thread gave back is of no use to another;
+    Python's threads hardly ever allocate at once, so they share one. Other C libraries are left as
+    they are.
     """
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, threshold)
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, threshold)
+        mallopt(_M_ARENA_MAX, 1)
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -172,7 +176,7 @@ def serve(settings: Settings, announce: Callable[[str, Retention], None]) -> End
     In-flight requests are finished and the journal is flushed before it returns, as far as it says.
     Raises `SettingError` and `StoreUnusable`, in which case nothing was served.
     """
-    return_large_blocks()
+    return_freed_memory()
     if not (sys.stdout.isatty() and sys.stderr.isatty()):
         # Where both go to one terminal, what is announced there says the same.
         _log.setLevel(logging.INFO)

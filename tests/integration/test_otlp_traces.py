@@ -6,6 +6,7 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,7 +18,9 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opsboard.adapters.http.app import create_app
+from opsboard.adapters.http.otlp import span_reader
 from opsboard.adapters.http.otlp.export import MAX_BODY_BYTES
+from opsboard.adapters.http.otlp.span_reader import SpanReader
 from opsboard.adapters.memory import MemoryStore
 from opsboard.adapters.sqlite import SqliteStore
 from opsboard.application.board import Opsboard
@@ -201,14 +204,39 @@ async def test_a_request_resent_to_a_restarted_server_counts_once(
 ) -> None:
     request = traces(span(1), span(2))
     for _ in range(2):
-        board = Opsboard(SqliteStore(tmp_path / "ops.db", clock), clock, CountingIds())
-        async with board:
-            app = create_app(board, api_token=TOKEN, read_token=None, version="0")
-            transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                sender = Sender(board, client, content_type)
-                assert (await sender.post(request)).status_code == 200
-                assert await sender.kept() == 2
+        async with restarted(tmp_path / "ops.db", clock, content_type) as sender:
+            assert (await sender.post(request)).status_code == 200
+            assert await sender.kept() == 2
+
+
+@asynccontextmanager
+async def restarted(store: Path, clock: ManualClock, content_type: str) -> AsyncIterator[Sender]:
+    """A server that has only the file to know from what came before."""
+    board = Opsboard(SqliteStore(store, clock), clock, CountingIds())
+    async with board:
+        app = create_app(board, api_token=TOKEN, read_token=None, version="0")
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            yield Sender(board, client, content_type)
+
+
+async def test_spans_resent_in_another_encoding_to_a_restarted_server_count_once(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    for content_type in (PROTOBUF, JSON):
+        async with restarted(tmp_path / "ops.db", clock, content_type) as sender:
+            assert await sender.send(span(1), span(2)) == (0, "")
+            assert await sender.kept() == 2
+
+
+async def test_exceptions_without_server_spans_are_told_apart_after_a_restart(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    for number in (1, 2, 2):
+        async with restarted(tmp_path / "ops.db", clock, PROTOBUF) as sender:
+            await sender.send(failing(number, kind=Span.SPAN_KIND_INTERNAL))
+            said = [event["meta"]["span_id"] for event in await events(sender)]
+            assert said == [f"{n:016x}" for n in range(number, 0, -1)]
 
 
 @pytest.mark.parametrize("error", [Overloaded("too much"), StoreUnavailable("the disk is full")])
@@ -348,6 +376,41 @@ async def test_json_as_senders_write_it(sender: Sender) -> None:
     assert await sender.rows() == [
         ("unknown_service", "(unmatched)", method, 204, 1) for method in ("GET", "PUT")
     ]
+
+
+@pytest.mark.parametrize("sender", [JSON], indirect=True)
+@pytest.mark.parametrize("bad", ["0" * 30 + "  ", "x" * 32, "1" * 31, ""])
+async def test_an_id_that_is_none_rejects_its_span_alone(sender: Sender, bad: str) -> None:
+    body = encoded(traces(span(1), span(2), span(3)), JSON)
+    said = body.replace(ids(2)["trace_id"].hex().encode(), bad.encode())
+    count, reason = sender.partial_success(await sender.post(said))
+    assert count == 1
+    assert "a trace id of 16 bytes" in reason
+    assert await sender.kept() == 2
+
+
+async def test_what_is_remembered_of_attributes_is_bounded(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(span_reader, "MAX_KNOWN", 20)
+    remembered = []
+
+    def note(reader: SpanReader, *learned: Any) -> None:
+        remembered.append(sum(map(len, (each.series for each in reader._resources))))
+        remembered.append(len(reader._meanings))
+        original(reader, *learned)
+
+    original = SpanReader._remember
+    monkeypatch.setattr(SpanReader, "_remember", note)
+    for first in (1, 1_001):
+        for service in ("shop", "cart"):
+            spans = [span(first + n, route=f"/{n}") for n in range(50)]
+            for each in spans:
+                each.span_id = service.encode() + each.span_id[4:]
+            await sender.send(*spans, service__name=service)
+    assert {(row[0], row[4]) for row in await sender.rows()} == {("shop", 2), ("cart", 2)}
+    assert await sender.kept() == 200
+    assert 0 < max(remembered) <= 20
 
 
 @pytest.mark.parametrize("sender", [PROTOBUF], indirect=True)

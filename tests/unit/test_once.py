@@ -54,8 +54,8 @@ async def test_each_id_once_within_a_call_and_over_calls(
 
 
 async def test_after_ten_minutes_an_id_may_come_again(clock: ManualClock, appends: Appends) -> None:
-    once = Once(clock, RecentIds(RESENT_WITHIN_NS, first_places=2, most_places=2))
-    await once.record(ids(1), appends)
+    once = Once(clock, RecentIds(RESENT_WITHIN_NS, first_places=8, most_places=8))
+    await once.record(ids(1, 11, 12, 13), appends)
     clock.advance(RESENT_WITHIN_NS - 1)
     assert await once.record(ids(1), appends) == 0
     await once.record(ids(2), appends)

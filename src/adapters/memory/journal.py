@@ -42,10 +42,10 @@ class _Log:
 
     def first_use(self, key: IdempotencyKey, now: int) -> range | None:
         numbers = self.keys.get(key.name)
-        first = None if numbers is None else self.at(numbers[0])
-        if first is None or now - first.recorded_at >= KEY_LIFETIME_NS:
+        last = None if numbers is None else self.at(numbers[-1])
+        if last is None or now - last.recorded_at >= KEY_LIFETIME_NS:
             return None
-        if first.fingerprint != key.fingerprint:
+        if last.fingerprint != key.fingerprint:
             raise IdempotencyClash(f"the key {key.name!r} was used for something else")
         return numbers
 
@@ -69,7 +69,11 @@ class _Log:
         if last is not None:
             self.entries = self.entries[upto - self.cut.number :]
             self.cut = _head_of(last)
-            self.keys = {name: used for name, used in self.keys.items() if used[0] > upto}
+            self.keys = {
+                name: range(max(used.start, upto + 1), used.stop)
+                for name, used in self.keys.items()
+                if used[-1] > upto
+            }
 
 
 def _head_of(recorded: Recorded) -> Head:

@@ -174,16 +174,19 @@ class _Tail:
     def first_use(self, key: IdempotencyKey, now: int) -> range | None:
         """The numbers that an earlier append under this key was given."""
         sql = (
-            f"SELECT number, fingerprint FROM {self._stream}_entry "
+            f"SELECT number, recorded_at, fingerprint FROM {self._stream}_entry "
             "WHERE key = ? AND recorded_at > ? ORDER BY number"
         )
         used = self._connection.execute(sql, (key.name, now - KEY_LIFETIME_NS)).fetchall()
-        used += [(r.number, r.fingerprint) for r in self._added if r.key == key.name]
+        used += [(r.number, r.recorded_at, r.fingerprint) for r in self._added if r.key == key.name]
         if not used:
             return None
-        if used[-1][1] != key.fingerprint:
+        last, recorded_at, fingerprint = used[-1]
+        if fingerprint != key.fingerprint:
             raise IdempotencyClash(f"the key {key.name!r} was used for something else")
-        return range(used[0][0], used[-1][0] + 1)
+        # A clock that was set back makes an earlier use recent again, which it is not one with.
+        first = min(number for number, at, _ in used if at == recorded_at)
+        return range(first, last + 1)
 
     def _write(self) -> None:
         if not self._added:

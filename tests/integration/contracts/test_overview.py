@@ -4,11 +4,15 @@ import pytest
 from opsboard.application.board import Opsboard
 from opsboard.application.ports import Store
 from opsboard.application.query_overview import Overview
+from opsboard.domain.entry import Stream
+from opsboard.domain.exception_event import exception_event
+from opsboard.domain.histogram_batch import HistogramBatch
 from opsboard.domain.instant import format_instant
 from opsboard.domain.overview import Kind, State
+from opsboard.domain.sample import SeriesKey
 from opsboard.domain.validation import InvalidInput
 
-from ...fakes import SECOND_NS, START_NS, CountingIds, ManualClock, sample
+from ...fakes import SECOND_NS, START_NS, CountingIds, ManualClock, measured, sample
 
 MINUTE_NS = 60 * SECOND_NS
 HOUR_NS = 60 * MINUTE_NS
@@ -149,3 +153,18 @@ async def test_a_new_error_needs_attention(board: Opsboard, clock: ManualClock) 
     assert (await overview(board, service="api")).attention == []
     clock.advance(2 * HOUR_NS)
     assert (await overview(board)).attention == []
+
+
+async def test_what_only_histograms_tell_of_was_seen_when_they_say(
+    board: Opsboard, clock: ManualClock
+) -> None:
+    key = SeriesKey("measured", "/", "GET", 200)
+    batch = HistogramBatch.of([measured(key, [1_000_000], clock.now() - MINUTE_NS)])
+    await board.store.journal.append(Stream.SAMPLES, [batch])
+    (service,) = (await overview(board)).services
+    assert service.last_seen == format_instant(clock.now() - MINUTE_NS)
+
+
+async def test_an_error_is_new_from_the_moment_at_which_it_was_recorded(board: Opsboard) -> None:
+    await board.recorder.record(**exception_event("KeyError", "gone", service="shop"))
+    assert [found.kind for found in (await overview(board)).attention] == [Kind.NEW_ERROR]

@@ -80,7 +80,7 @@ async def test_a_fault_has_the_id_that_the_client_gets(caplog: pytest.LogCapture
 
 @pytest.mark.parametrize("given", ["a b", "x" * 65, 'a"b', "a\tb", "ä", ""])
 def test_an_id_that_could_mislead_is_not_taken_over(shared_server: Server, given: str) -> None:
-    headers = {"X-Request-Id": given.encode("latin-1")}
+    headers = {b"X-Request-Id": given.encode("latin-1")}
     first, second = (
         shared_server.client.get("/livez", headers=headers).headers["x-request-id"]
         for _ in range(2)

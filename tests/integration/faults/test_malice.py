@@ -21,7 +21,7 @@ from ..server import TOKEN, Server, serving
 from ..test_http_contract import problem
 
 MIB = 1024 * 1024
-BOMB_MIB = 256
+BOMB_MIB = 128
 OWN = {"X-Ops-Token": TOKEN}
 EVENT = {"level": "INFO", "type": "OPS", "message": "smuggled"}
 BODY = json.dumps(EVENT).encode()
@@ -84,8 +84,7 @@ def test_keys_that_collide_elsewhere_are_keys_like_others(shared_server: Server)
     assert posted.status_code == 200
     assert posted.json()["meta"] == {"type": "OPS", **meta}
     too_many = shared_server.post_event(meta=dict.fromkeys(colliding, 0))
-    (error,) = problem(too_many, 400)["errors"]  # type: ignore[misc]
-    assert error["pointer"] == "/meta"
+    assert "at most 16384 bytes" in str(problem(too_many, 400)["detail"])
     attributes = dict.fromkeys(colliding, "x" * 40)
     body = encoded(logs(record(said=attributes)), PROTOBUF)
     answer = shared_server.client.post(
@@ -127,12 +126,8 @@ class TestHeaders:
     def test_a_key_that_would_end_its_header_is_refused(self, shared_server: Server) -> None:
         before = newest(shared_server)
         for key in (b"a\x00b", b"a\x7fb", b"\xe4"):
-            headers = {
-                "X-Ops-Token": TOKEN.encode(),
-                "Idempotency-Key": key,
-                "Connection": b"close",
-            }
-            sent = b"".join(b"%b: %b\r\n" % (n.encode(), v) for n, v in headers.items())
+            sent = b"X-Ops-Token: %b\r\nConnection: close\r\n" % TOKEN.encode()
+            sent += b"Idempotency-Key: %b\r\n" % key
             head, _ = raw(
                 shared_server, post(b"%bContent-Length: %d\r\n" % (sent, len(BODY)), BODY)
             )

@@ -1,6 +1,6 @@
 """Who sent it: what is looked at of a resource, in either encoding."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -58,8 +58,8 @@ class Resource:
             fit_text(str(attributes.get(SERVICE_VERSION) or ""), MAX_ORIGIN_LENGTH),
             fit_text(str(environment or ""), MAX_ORIGIN_LENGTH),
         )
-        self.series: dict[tuple[int | None, ...], int] = {}
-        """The series of each set of attributes that its spans had."""
+        self.series: dict[bytes, int] = {}
+        """The series of its spans, by the bytes of the attributes that named it."""
         self.places: dict[int, Callable[[Any], tuple[Any, ...]]] = {}
         """Of spans with so many attributes: what picks those that name a series."""
 
@@ -84,3 +84,11 @@ class Resources:
                 self._known.clear()
             self._known[raw] = found
         return found
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(self._known.values())
+
+    def forget_series(self) -> None:
+        """Forget which series their spans had."""
+        for resource in self:
+            resource.series.clear()

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from itertools import count
-from operator import itemgetter
+from itertools import compress
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from ....application.record import SampleRecorder
@@ -23,7 +23,7 @@ from .encoding import Encoding
 from .resources import Resource, Resources
 from .trace_messages import FORMS, SpanEvent
 
-MAX_KNOWN_ATTRIBUTES = 65_536
+MAX_KNOWN = 65_536
 MAX_KNOWN_BYTES = 1_024
 MAX_PLACES = 256
 SPANS_AT_ONCE = 2_000
@@ -33,6 +33,18 @@ _SERVER = frozenset({2, "SPAN_KIND_SERVER"})
 _FAILED = frozenset({2, "STATUS_CODE_ERROR"})
 _NOT_KEPT = -1
 
+_columns = attrgetter(
+    "attributes", "trace_id", "span_id", "start_time_unix_nano", "end_time_unix_nano"
+)
+_together = b",".join
+"""Attributes as one key, which no others have: JSON can be cut at such commas in one way only, and
+between the fields of a protobuf message, where an attribute ends, no comma can stand."""
+
+
+def _none(_: Any) -> tuple[Any, ...]:
+    """Picks nothing: for so many attributes, no places are known yet."""
+    return ()
+
 
 class _Gathered:
     """What was found in a request so far."""
@@ -40,28 +52,39 @@ class _Gathered:
     def __init__(self) -> None:
         self.parts: list[tuple[Resource, Sequence[Any]]] = []
         self.numbers: list[int] = []
-        self.ids: list[Any] = []
+        self.trace_ids: list[Any] = []
+        self.span_ids: list[Any] = []
         self.starts: list[Any] = []
         self.ends: list[Any] = []
         self.not_kept = 0
         self.faults: Counter[str] = Counter()
 
+    def keep(self, numbers: Sequence[int], columns: Sequence[Sequence[Any]]) -> None:
+        """Those spans that have the number of a series."""
+        found: list[Sequence[Any]] = [numbers, *columns]
+        if min(numbers) < 0:
+            kept = [number >= 0 for number in numbers]
+            found = [list(compress(column, kept)) for column in found]
+        gathered = (self.numbers, self.trace_ids, self.span_ids, self.starts, self.ends)
+        for column, more in zip(gathered, found, strict=True):
+            column.extend(more)
+
 
 class SpanReader:
     """Reads traces in one encoding.
 
-    The bytes of an attribute that names a series, and those of a resource, come again and again,
-    so what they mean is remembered, within bounds, and forgotten as a whole.
+    The bytes of an attribute that names a series, those of all that do so in a span, and those of
+    a resource, come again and again, so what they mean is remembered, within bounds, and forgotten
+    as a whole.
     """
 
     def __init__(self, encoding: Encoding, samples: SampleRecorder) -> None:
         """Number series as `samples` does."""
         self._form = FORMS[encoding]
         self._samples = samples
-        self._ids = count(1)
-        self._known: dict[bytes, int] = {}
-        self._meanings: dict[int, tuple[str, Any]] = {}
+        self._meanings: dict[bytes, tuple[str, Any]] = {}
         self._resources = Resources(encoding)
+        self._remembered = 0
 
     async def read(self, body: bytes) -> Spans:
         """The spans in a body. Raises `InvalidInput` where it can not be decoded."""
@@ -75,14 +98,14 @@ class SpanReader:
                 walked = 0
                 await asyncio.sleep(0)
         form = self._form
-        exceptions = self._exceptions(gathered) if form.may_have_exceptions(body) else ()
         columns = SpanColumns(
             gathered.numbers,
-            form.ids(gathered.ids),
+            form.ids(gathered.trace_ids, gathered.span_ids),
             form.times(gathered.starts),
             form.times(gathered.ends),
         )
         origins = {resource.origin for resource, _ in gathered.parts if resource.fault is None}
+        exceptions = self._exceptions(gathered)
         return Spans(columns, gathered.not_kept, gathered.faults, exceptions, origins)
 
     def _parts(self, traces: Any) -> Iterable[tuple[Resource, Sequence[Any]]]:
@@ -93,30 +116,38 @@ class SpanReader:
                 for start in range(0, len(spans), SPANS_AT_ONCE):
                     yield resource, spans[start : start + SPANS_AT_ONCE]
 
-    def _walk(self, resource: Resource, spans: Iterable[Any], gathered: _Gathered) -> None:
-        known: Callable[[bytes], int | None] = self._known.get
+    def _walk(self, resource: Resource, spans: Sequence[Any], gathered: _Gathered) -> None:
+        """Take them column by column: what is done to each of them then takes no Python."""
+        served = [span for span in spans if span.kind in _SERVER]
+        gathered.not_kept += len(spans) - len(served)
+        if not served:
+            return
+        attributes, *columns = zip(*map(_columns, served), strict=True)
+        gathered.keep(self._numbers(resource, served, attributes, gathered), columns)
+
+    def _numbers(
+        self,
+        resource: Resource,
+        spans: Sequence[Any],
+        attributes: Sequence[Any],
+        gathered: _Gathered,
+    ) -> Sequence[int]:
+        """The number of each span's series, -1 where it has none."""
         number_of, places_of = resource.series.get, resource.places.get
-        for span in spans:
-            if span.kind not in _SERVER:
-                gathered.not_kept += 1
-                continue
-            attributes = span.attributes or ()
-            pick = places_of(len(attributes))
-            number = None
-            if pick is not None:
-                number = number_of(tuple(map(known, map(bytes, pick(attributes)))))
-            if number is None:
-                number = self._series(resource, span, gathered)
-            if number >= 0:
-                gathered.numbers.append(number)
-                gathered.ids.append(span.trace_id + span.span_id)
-                gathered.starts.append(span.start_time_unix_nano)
-                gathered.ends.append(span.end_time_unix_nano)
+        numbers = [
+            number_of(_together(places_of(len(each), _none)(each))) if each else None
+            for each in attributes
+        ]
+        return [
+            self._series(resource, span, gathered) if number is None else number
+            for number, span in zip(numbers, spans, strict=True)
+        ]
 
     def _series(self, resource: Resource, span: Any, gathered: _Gathered) -> int:
         """The number of a span's series, where its attributes stand in places not known yet."""
         attributes = [*map(bytes, span.attributes or ())]
-        found = resource.series.get(tuple(filter(None, map(self._known.get, attributes))))
+        naming = _together(raw for raw in attributes if raw in self._meanings)
+        found = resource.series.get(naming)
         if found is not None:
             return found
         try:
@@ -142,36 +173,36 @@ class SpanReader:
         """The attributes that name a series, which are known from now on."""
         meant = {}
         for raw in attributes:
-            known = self._known.get(raw)
-            if known is not None:
-                name, value = self._meanings[known]
-            elif self._form.may_matter(raw):
-                name, value = self._form.attribute(raw)
-                self._learn(raw, name, value)
-            else:
-                continue
+            known = self._meanings.get(raw)
+            if known is None:
+                if not self._form.may_matter(raw):
+                    continue
+                known = self._form.attribute(raw)
+                self._learn(raw, known)
+            name, value = known
             meant[name] = value
         return meant
 
-    def _learn(self, raw: bytes, name: str, value: Any) -> None:
-        if name not in ROLES or len(raw) > MAX_KNOWN_BYTES:
+    def _learn(self, raw: bytes, meaning: tuple[str, Any]) -> None:
+        if meaning[0] not in ROLES or len(raw) > MAX_KNOWN_BYTES:
             return
-        if len(self._known) >= MAX_KNOWN_ATTRIBUTES:
-            self._known.clear()
+        if len(self._meanings) >= MAX_KNOWN:
             self._meanings.clear()
-        id = self._known[raw] = next(self._ids)
-        self._meanings[id] = (name, value)
+        self._meanings[raw] = meaning
 
     def _remember(self, resource: Resource, attributes: Sequence[bytes], number: int) -> None:
         """Only where nothing is missing: what is could be among attributes not known yet."""
-        places = [place for place, raw in enumerate(attributes) if raw in self._known]
-        found = tuple(self._known[attributes[place]] for place in places)
-        roles = {ROLES[self._meanings[id][0]] for id in found}
-        if not roles >= STABLE:
+        places = [place for place, raw in enumerate(attributes) if raw in self._meanings]
+        naming = [attributes[place] for place in places]
+        roles = {ROLES[self._meanings[raw][0]] for raw in naming}
+        together = _together(naming)
+        if not roles >= STABLE or len(together) > MAX_KNOWN_BYTES:
             return
-        if len(resource.series) >= MAX_KNOWN_ATTRIBUTES:
-            resource.series.clear()
-        resource.series[found] = number
+        if self._remembered >= MAX_KNOWN:
+            self._remembered = 0
+            self._resources.forget_series()
+        self._remembered += 1
+        resource.series[together] = number
         if len(attributes) <= MAX_PLACES:
             resource.places.setdefault(len(attributes), itemgetter(*places))
 
@@ -185,10 +216,14 @@ class SpanReader:
             for resource, spans in gathered.parts
             if resource.fault is None
             for span in spans
+            if span.events
             for event in self._events(span, gathered)
         ]
+        if not found:
+            return ()
         series = self._series_of_traces(gathered, {span.trace_id for _, span, _ in found})
-        ids = self._form.ids([span.trace_id + span.span_id for _, span, _ in found])
+        spans = [span for _, span, _ in found]
+        ids = self._form.ids([s.trace_id for s in spans], [s.span_id for s in spans])
         return [
             SpanException(
                 resource.service,
@@ -202,9 +237,11 @@ class SpanReader:
         ]
 
     def _events(self, span: Any, gathered: _Gathered) -> Iterable[SpanEvent]:
-        for raw in span.events or ():
+        for raw in map(bytes, span.events):
+            if not self._form.may_be_exception(raw):
+                continue
             try:
-                event = self._form.event(bytes(raw))
+                event = self._form.event(raw)
             except InvalidInput:
                 gathered.faults["an event of a span can not be read"] += 1
                 continue

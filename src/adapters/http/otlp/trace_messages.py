@@ -1,6 +1,7 @@
 """The traces of a request in either encoding, under the same names."""
 
 from collections.abc import Callable, Sequence
+from operator import add
 from typing import Any, NamedTuple
 
 import msgspec
@@ -8,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from ....domain.span import ROLES
+from ....domain.span import IDS_LENGTH, ROLES
 from ....domain.validation import InvalidInput
 from .attributes import (
     JsonKeyValue,
@@ -40,8 +41,8 @@ class _JsonSpan(msgspec.Struct, rename="camel", gc=False):
     trace_id: str = ""
     span_id: str = ""
     kind: int | str | None = None
-    start_time_unix_nano: int | str | None = None
-    end_time_unix_nano: int | str | None = None
+    start_time_unix_nano: int | None = None
+    end_time_unix_nano: int | None = None
     attributes: list[msgspec.Raw] | None = None
     events: list[msgspec.Raw] | None = None
     status: _JsonStatus | None = None
@@ -68,7 +69,8 @@ class _JsonEvent(msgspec.Struct, rename="camel"):
 
 _NAME_TAG = b"\n"
 _NAMES = frozenset(name.encode() for name in ROLES)
-_decode_traces = msgspec.json.Decoder(_JsonTraces).decode
+_decode_traces = msgspec.json.Decoder(_JsonTraces, strict=False).decode
+"""Not strict: where a number is expected, it may be written as a string."""
 _decode_event = msgspec.json.Decoder(_JsonEvent).decode
 
 
@@ -77,15 +79,16 @@ class TraceForm(NamedTuple):
 
     Spans have OTLP's fields. Each attribute is the bytes that `attribute` reads: the same attribute
     is mostly the same bytes, so it is read once.
-    `may_matter` tells, faster than that, most of those whose name is none of `ROLES`.
+    `may_matter` tells, faster than that, most of those whose name is none of `ROLES`, as
+    `may_be_exception` does most of those events that `event` need not read.
     """
 
     decode: Callable[[bytes], Any]
     attribute: Callable[[bytes], tuple[str, Any]]
     may_matter: Callable[[bytes], bool]
-    may_have_exceptions: Callable[[bytes], bool]
-    ids: Callable[[Sequence[Any]], Sequence[bytes]]
+    ids: Callable[[Sequence[Any], Sequence[Any]], Sequence[bytes]]
     times: Callable[[Sequence[Any]], npt.NDArray[np.uint64]]
+    may_be_exception: Callable[[bytes], bool]
     event: Callable[[bytes], SpanEvent]
 
 
@@ -109,21 +112,32 @@ def _json_event(raw: bytes) -> SpanEvent:
     return SpanEvent(event.name or "", time, json_attributes(event.attributes))
 
 
-def _json_ids(ids: Sequence[str]) -> Sequence[bytes]:
-    return [_from_hex(id) for id in ids]
+def _protobuf_ids(trace_ids: Sequence[bytes], span_ids: Sequence[bytes]) -> Sequence[bytes]:
+    return list(map(add, trace_ids, span_ids))
 
 
-def _from_hex(id: str) -> bytes:
+def _json_ids(trace_ids: Sequence[str], span_ids: Sequence[str]) -> Sequence[bytes]:
+    """All at once, where each is as long as it has to be."""
+    pairs = list(map(add, trace_ids, span_ids))
+    if set(map(len, pairs)) == {2 * IDS_LENGTH}:
+        together = _from_hex("".join(pairs))
+        if len(together) == len(pairs) * IDS_LENGTH:
+            starts = range(0, len(together), IDS_LENGTH)
+            return [together[start : start + IDS_LENGTH] for start in starts]
+    return [_from_hex(pair) for pair in pairs]
+
+
+def _from_hex(digits: str) -> bytes:
     try:
-        return bytes.fromhex(id)
+        return bytes.fromhex(digits)
     except ValueError:
         return b""
 
 
-def _json_times(times: Sequence[Any]) -> npt.NDArray[np.uint64]:
+def _json_times(times: Sequence[int | None]) -> npt.NDArray[np.uint64]:
     try:
-        return np.array([int(time or 0) for time in times], np.uint64)
-    except (ValueError, OverflowError):
+        return np.array([time or 0 for time in times], np.uint64)
+    except OverflowError:
         raise InvalidInput.of("", "has a time that is no 64-bit number of ns") from None
 
 
@@ -132,18 +146,18 @@ FORMS = {
         decode=lambda body: decode_protobuf(Traces, body),
         attribute=protobuf_attribute,
         may_matter=_protobuf_may_matter,
-        may_have_exceptions=lambda body: b"exception" in body,
-        ids=lambda ids: ids,
+        ids=_protobuf_ids,
         times=lambda times: np.array(times, np.uint64),
+        may_be_exception=lambda raw: b"exception" in raw,
         event=_protobuf_event,
     ),
     Encoding.JSON: TraceForm(
         decode=lambda body: decode_json(_decode_traces, body),
         attribute=json_attribute,
         may_matter=_json_may_matter,
-        may_have_exceptions=lambda body: b"exception" in body or b"\\u" in body,
         ids=_json_ids,
         times=_json_times,
+        may_be_exception=lambda raw: b"exception" in raw or b"\\" in raw,
         event=_json_event,
     ),
 }
