@@ -60,7 +60,7 @@ class VitalsQueries:
         self._intake = intake
         self._started_at = clock.now()
         self.requests_refused: Counter[str] = Counter()
-        """By status code: what whoever takes requests had to refuse before a route saw it."""
+        """By status code: what was refused for want of room, or before a route saw it."""
         self.tokens_refused: Counter[str] = Counter()
         """By reason: tokens that were wrong, and those that came too often to be looked at."""
 

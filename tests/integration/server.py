@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,11 +64,16 @@ class Server:
 
 
 @contextmanager
-def serving(store: str, *flags: str, **settings: str) -> Iterator[Server]:
-    """A server over `store`, ready for requests; killed at the end unless it ended itself."""
+def serving(
+    store: str, *flags: str, wrapper: Sequence[str] = (), **settings: str
+) -> Iterator[Server]:
+    """A server over `store`, ready for requests; killed at the end unless it ended itself.
+
+    `wrapper` is a command that becomes the server, such as one that limits it.
+    """
     chosen = {"OPS_API_TOKEN": TOKEN, "OPS_STORE": store} | settings
     with subprocess.Popen(
-        [OPSBOARD, "serve", "--port", "0", *flags],
+        [*wrapper, OPSBOARD, "serve", "--port", "0", *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -353,7 +353,7 @@ def invented(tier: Tier, start: int) -> Callable[[Path], None]:
         with edited(path) as connection:
             sql = "SELECT rollups FROM rollup WHERE tier = ? AND start_ms = ?"
             (blob,) = connection.execute(sql, (Tier.MINUTE, MINUTE_MS)).fetchone()
-            row = (tier, start, start, start, blob)
+            row = (tier, start, start, start, encode_rollups(decode_rollups(blob)))
             connection.execute("INSERT INTO rollup VALUES (?, ?, ?, ?, ?)", row)
 
     return edit

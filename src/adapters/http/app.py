@@ -23,6 +23,7 @@ from .otlp.routes import otlp_routes
 from .overview_routes import overview_routes
 from .page_routes import page_routes
 from .problems import problem_response
+from .refusals import CountRefusals
 from .request_id import RequestIds
 from .sample_routes import RecordSamples, sample_routes
 from .security_headers import SecurityHeaders
@@ -92,7 +93,8 @@ def create_app(
         ("POST", "/samples"): record_samples,
     }
     routed = DirectRoutes(cast(ASGIApp, app), direct)
-    return LatencyMiddleware(RequestIds(SecurityHeaders(routed)), service=SERVICE, to=board)
+    counted = CountRefusals(SecurityHeaders(routed), board.vitals.requests_refused)
+    return LatencyMiddleware(RequestIds(counted), service=SERVICE, to=board)
 
 
 def _attempts(board: Opsboard) -> Attempts:

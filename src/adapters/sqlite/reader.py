@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from ...application.errors import StoreUnavailable
+from ...application.errors import StoreUnavailable, StoreUnusable
 from .file import uri
 
 T = TypeVar("T")
@@ -46,21 +46,24 @@ class Reader:
 
     @asynccontextmanager
     async def opened(self, path: Path) -> AsyncIterator[None]:
-        """Read the file at `path` for as long as the context lasts."""
+        """Read the file at `path` for as long as the context lasts. Raises `StoreUnusable`."""
 
         def factory(*args: Any, **kwargs: Any) -> Snapshot:
             self._snapshot = Snapshot(*args, **kwargs)
             self._snapshot.questions = deque()
             return self._snapshot
 
-        async with aiosqlite.connect(
-            uri(path, "ro"), uri=True, isolation_level=None, factory=factory
-        ) as database:
-            self._database = database
-            try:
-                yield
-            finally:
-                self._database = self._snapshot = None
+        try:
+            self._database = await aiosqlite.connect(
+                uri(path, "ro"), uri=True, isolation_level=None, factory=factory
+            )
+        except sqlite3.Error as error:
+            raise StoreUnusable(f"{path}: can not be used: {error}") from error
+        try:
+            yield
+        finally:
+            database, self._database, self._snapshot = self._database, None, None
+            await database.close()
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Every row of the answer, in one hop. Raises `StoreUnavailable`."""

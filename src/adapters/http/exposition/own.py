@@ -62,7 +62,7 @@ def own_families(vitals: Vitals, version: str) -> Sequence[Histograms | Values]:
         ),
         _counter(
             "requests_refused",
-            "Requests that were refused before a route saw them since the start.",
+            "Requests refused since the start, for want of room or before a route saw them.",
             _by("http_response_status_code", vitals.requests_refused),
         ),
         _counter(
