@@ -14,6 +14,8 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(PAGE)
 WORKERS := --numprocesses auto --dist loadfile
 SOURCES := $(shell find src \( -name __pycache__ -o -path $(PAGE) \) -prune -o -type d -print)
 
+# What Python compiled is kept, for the hundreds of processes that load the same.
+unexport PYTHONDONTWRITEBYTECODE
 # A wheel of the same sources is the same wheel: nothing in it is of the time of its making.
 export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
 SUPPLY := .venv/supply/bin

@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
-from opsboard.entrypoints.protocol import Limits, bounded_by
+from opsboard.entrypoints.protocol import BoundedProtocol, Limits, bounded_by
+
+from ..patience import patiently
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[[], Awaitable[Connection]]
@@ -16,12 +18,11 @@ Connect = Callable[[], Awaitable[Connection]]
 
 @asynccontextmanager
 async def served(
-    app: Any, limits: Limits, refused: Counter[str] | None = None
+    app: Any, limits: Limits | type[BoundedProtocol], refused: Counter[str] | None = None
 ) -> AsyncIterator[Connect]:
-    """A server of this app with these limits in this process."""
-    config = uvicorn.Config(
-        app, http=bounded_by(limits, refused), ws="none", lifespan="off", log_config=None
-    )
+    """A server of this app with these limits, or of this protocol, in this process."""
+    http = bounded_by(limits, refused) if isinstance(limits, Limits) else limits
+    config = uvicorn.Config(app, http=http, ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         running = asyncio.create_task(server._serve([listener]))
@@ -35,7 +36,7 @@ async def served(
             return reader, writer
 
         try:
-            async with asyncio.timeout(120):
+            async with patiently():
                 yield connect
         finally:
             for writer in writers:

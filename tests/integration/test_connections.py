@@ -7,8 +7,9 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from opsboard.entrypoints.protocol import Limits, limits_of_this_process
+from opsboard.entrypoints.protocol import Limits, bounded_by, limits_of_this_process
 
+from .. import patience
 from .in_process import served
 from .server import Server
 
@@ -57,19 +58,23 @@ async def test_who_sends_no_complete_head_is_told_and_closed(sent: bytes) -> Non
 
 @pytest.mark.parametrize("sent", [b"\r\n", b"GET / HTT"])
 async def test_the_next_request_on_a_connection_has_the_same_deadline(sent: bytes) -> None:
-    async with served(hello, Limits(head_seconds=0.01)) as connect:
+    protocol = bounded_by(Limits())
+    async with served(hello, protocol) as connect:
         reader, writer = await connect()
         writer.write(GET)
         assert (await reader.readuntil(b"hello\r\n0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        protocol.limits = Limits(head_seconds=0.01)
         writer.write(sent)
         problem(await reader.read(), 408)
 
 
 async def test_a_body_that_nobody_reads_any_more_has_to_end() -> None:
-    async with served(hello, Limits(head_seconds=0.01)) as connect:
+    protocol = bounded_by(Limits())
+    async with served(hello, protocol) as connect:
         reader, writer = await connect()
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n")
         await reader.readuntil(b"hello\r\n0\r\n\r\n")
+        protocol.limits = Limits(head_seconds=0.01)
         writer.write(b"x")
         assert await reader.read() == b""
 
@@ -176,7 +181,9 @@ def test_the_limits_leave_files_for_the_store(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("line", [b"GARBAGE", b"GET /\x00 HTTP/1.1"])
 def test_what_is_no_http_is_refused_as_a_problem(shared_server: Server, line: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", shared_server.port), timeout=20) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", shared_server.port), timeout=patience.SECONDS
+    ) as connection:
         connection.sendall(line + b"\r\nHost: x\r\n\r\n")
         problem(b"".join(iter(lambda: connection.recv(65_536), b"")), 400)
 

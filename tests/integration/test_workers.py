@@ -3,12 +3,11 @@
 import asyncio
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,9 +16,18 @@ import httpx
 import opsboard
 import pytest
 
+from .. import patience
+from ..patience import until
+from .ports import free_port
 from .server import TOKEN, Server, environment, serving
 
 WORKERS = 4
+PATIENT = [
+    f"--timeout={patience.SECONDS:.0f}",
+    f"--graceful-timeout={patience.SECONDS:.0f}",
+    "--no-control-socket",
+]
+"""A worker that gets no processor for a while is no dead one."""
 REQUESTS = 600
 Row = tuple[str, str, int]
 
@@ -31,12 +39,6 @@ _WHAT: list[What] = [
     ("GET", "/fails", ("/fails", "GET", 500)),
     ("GET", "/nothing/{}", ("(unmatched)", "GET", 404)),
 ]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 @contextmanager
@@ -55,13 +57,6 @@ def running(command: list[str], port: int, to: str) -> Iterator[subprocess.Popen
             process.kill()
 
 
-async def until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
-
-
 class Load:
     """Sends requests, and counts each by what its answer was."""
 
@@ -74,7 +69,7 @@ class Load:
         self._dice = random.Random(5)
 
     async def until_up(self) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + patience.SECONDS
         async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
             while True:
                 try:
@@ -87,14 +82,16 @@ class Load:
 
     async def run(self, requests: int) -> None:
         """Also until every worker has answered."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + patience.SECONDS
         while requests > 0 or len(self.workers) < self._wanted:
             assert time.monotonic() < deadline
             await asyncio.gather(*(self._some(requests_each=50) for _ in range(6)))
             requests -= 300
 
     async def _some(self, requests_each: int) -> None:
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=60) as client:
+        async with httpx.AsyncClient(
+            base_url=self.url, trust_env=False, timeout=patience.SECONDS
+        ) as client:
             for _ in range(requests_each):
                 await self._one(client, self._dice.randrange(len(self._what)))
 
@@ -113,12 +110,13 @@ class Load:
 def gunicorn(port: int, *flags: str) -> list[str]:
     return [
         "gunicorn", "workers_app:app", "--worker-class", "uvicorn_worker.UvicornWorker",
-        "--workers", str(WORKERS), "--bind", f"127.0.0.1:{port}", "--no-control-socket", *flags,
+        "--workers", str(WORKERS), "--bind", f"127.0.0.1:{port}", *PATIENT, *flags,
     ]  # fmt: skip
 
 
 def uvicorn(port: int) -> list[str]:
-    return ["uvicorn", "workers_app:app", "--workers", "2", "--port", str(port)]
+    patient = ["--timeout-worker-healthcheck", str(int(patience.SECONDS))]
+    return ["uvicorn", "workers_app:app", "--workers", "2", "--port", str(port), *patient]
 
 
 async def recorded(store: str) -> Counter[Row]:
@@ -135,7 +133,7 @@ async def test_gunicorn_workers_write_one_file(tmp_path: Path, flags: tuple[str,
         await load.until_up()
         await load.run(REQUESTS)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=patience.SECONDS) == 0
     assert len(load.workers) == WORKERS
     assert await recorded(store) == load.seen
 
@@ -150,7 +148,7 @@ async def test_gunicorn_workers_ship_to_one_server(tmp_path: Path) -> None:
         await load.until_up()
         await load.run(REQUESTS)
         workers.send_signal(signal.SIGTERM)
-        assert workers.wait(timeout=60) == 0
+        assert workers.wait(timeout=patience.SECONDS) == 0
         assert len(load.workers) == WORKERS
         assert counted(server) == load.seen
 
@@ -161,7 +159,7 @@ async def test_threads_and_workers_of_wsgi_ship_to_one_server(tmp_path: Path) ->
     port = free_port()
     load = Load(port, workers=2, what=what)
     command = ["gunicorn", "wsgi_workers_app:app", "--bind", f"127.0.0.1:{port}"]
-    flags = ["--workers", "2", "--threads", "4", "--no-control-socket"]
+    flags = ["--workers", "2", "--threads", "4", *PATIENT]
     with (
         serving(f"sqlite:///{tmp_path / 'ops.db'}") as server,
         running([*command, *flags], port, server.url) as workers,
@@ -169,7 +167,7 @@ async def test_threads_and_workers_of_wsgi_ship_to_one_server(tmp_path: Path) ->
         await load.until_up()
         await load.run(REQUESTS)
         workers.send_signal(signal.SIGTERM)
-        assert workers.wait(timeout=60) == 0
+        assert workers.wait(timeout=patience.SECONDS) == 0
         assert counted(server) == load.seen
 
 
@@ -185,7 +183,7 @@ async def test_a_server_that_was_killed_for_a_while_counts_every_request_once(
     store, port = f"sqlite:///{tmp_path / 'ops.db'}", free_port()
     load = Load(port, workers=2)
     with ExitStack() as stack:
-        server = stack.enter_context(serving(store))
+        server = stack.enter_context(serving(store, "--port", str(free_port())))
         workers = stack.enter_context(running(uvicorn(port), port, server.url))
         await load.until_up()
         await load.run(300)
@@ -198,7 +196,7 @@ async def test_a_server_that_was_killed_for_a_while_counts_every_request_once(
             await load.run(300)
             server = stack.enter_context(serving(store, "--port", str(server.port)))
         workers.send_signal(signal.SIGTERM)
-        workers.wait(timeout=60)
+        workers.wait(timeout=patience.SECONDS)
         assert counted(server) == load.seen
         told = server.client.get("/events?service=shop&type=OPS&limit=500").json()
         assert [event for event in told if event["meta"]["dropped_samples"]] == []

@@ -9,11 +9,9 @@ import logging
 import sqlite3
 from pathlib import Path
 
-import aiosqlite
-
 from ...application.fault_log import FaultLog
 from ...application.growth import Growth
-from .file import uri
+from .connection import connected
 
 EVERY_SECONDS = 1.0
 LAST_RESORT_PAGES = 16_384
@@ -34,7 +32,7 @@ async def checkpoint_all(path: Path, growth: Growth) -> None:
 
 
 async def _checkpoint_each_change(path: Path, growth: Growth, fault_log: FaultLog) -> None:
-    async with aiosqlite.connect(uri(path, "rw"), uri=True, isolation_level=None) as database:
+    async with connected(path, "rw") as database:
         while True:
             changed = growth.watch_changes()
             await database.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")

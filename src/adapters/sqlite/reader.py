@@ -3,14 +3,14 @@
 import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
 
 from ...application.errors import StoreUnavailable, StoreUnusable
-from .file import uri
+from .connection import connected
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -53,17 +53,16 @@ class Reader:
             self._snapshot.questions = deque()
             return self._snapshot
 
-        try:
-            self._database = await aiosqlite.connect(
-                uri(path, "ro"), uri=True, isolation_level=None, factory=factory
-            )
-        except sqlite3.Error as error:
-            raise StoreUnusable(f"{path}: can not be used: {error}") from error
-        try:
-            yield
-        finally:
-            database, self._database, self._snapshot = self._database, None, None
-            await database.close()
+        async with AsyncExitStack() as stack:
+            connecting = connected(path, "ro", factory=factory)
+            try:
+                self._database = await stack.enter_async_context(connecting)
+            except sqlite3.Error as error:
+                raise StoreUnusable(f"{path}: can not be used: {error}") from error
+            try:
+                yield
+            finally:
+                self._database = self._snapshot = None
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Every row of the answer, in one hop. Raises `StoreUnavailable`."""

@@ -61,10 +61,10 @@ class SqliteStore:
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         running = asyncio.create_task(self._writer.run(ready))
         try:
-            await ready
-        except StoreUnavailable as error:
-            raise StoreUnusable(f"{self._path}: can not be used: {error}") from error
-        try:
+            try:
+                await asyncio.shield(ready)
+            except StoreUnavailable as error:
+                raise StoreUnusable(f"{self._path}: can not be used: {error}") from error
             yield
         finally:
             self._writer.close()

@@ -18,7 +18,7 @@ from ...application.ports import Clock
 from ...domain.entry import Stream
 from .checkpoint import LAST_RESORT_PAGES
 from .commit_times import CommitTimes
-from .file import uri
+from .connection import connected
 from .opened_files import OpenedFiles
 from .refusals import Refusals
 
@@ -148,13 +148,8 @@ class Writer:
             return self._connection
 
         try:
-            async with aiosqlite.connect(
-                uri(self._path, "rw"),
-                uri=True,
-                isolation_level=None,
-                factory=factory,
-                timeout=BUSY_SECONDS,
-                cached_statements=256,
+            async with connected(
+                self._path, "rw", factory=factory, timeout=BUSY_SECONDS, cached_statements=256
             ) as database:
                 await database.execute_fetchall("PRAGMA journal_mode = WAL")
                 await database.execute_fetchall("PRAGMA synchronous = FULL")

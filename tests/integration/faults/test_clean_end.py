@@ -47,7 +47,7 @@ async def test_under_load_every_request_that_was_taken_is_answered(tmp_path: Pat
     with serving(store) as server:
         writing = Writing(server)
         await writing.run()
-        assert server.process.wait(timeout=60) == 0
+        assert server.process.wait() == 0
         assert server.process.stdout is not None
         said = server.process.stdout.read()
     assert said == "ended: every request was answered, the journal is flushed\n"
