@@ -37,7 +37,7 @@ class SqliteStore:
         self._writer = Writer(path, self._growth.notify, clock)
         self._for_journal, self._for_queries = Reader(), Reader()
         self.journal = SqliteJournal(clock, self._writer, self._for_journal, self._growth)
-        self.event_index = SqliteEventIndex(self.journal, self._writer, self._for_queries)
+        self.event_index = SqliteEventIndex(path, self.journal, self._writer, self._for_queries)
         self.rollups = SqliteRollups(self._writer, self._for_queries)
         self.folds = SqliteFolds(self._writer, self._for_queries)
 
