@@ -20,10 +20,21 @@ def _strace() -> None:
     needs_strace()
 
 
+SYNC_FAILS, NO_ROOM = "fdatasync:error=EIO:when=4+5", "pwrite64:error=ENOSPC:when=40+9"
+
+
 @pytest.mark.parametrize(
-    "injected", ["fdatasync:error=EIO:when=4+5", "pwrite64:error=ENOSPC:when=40+9"]
+    ("injected", "end"),
+    [
+        (SYNC_FAILS, signal.SIGKILL),
+        (NO_ROOM, signal.SIGTERM),
+        pytest.param(SYNC_FAILS, signal.SIGTERM, marks=pytest.mark.chaos),
+        pytest.param(NO_ROOM, signal.SIGKILL, marks=pytest.mark.chaos),
+    ],
 )
-async def test_calls_that_fail_now_and_then_lose_nothing(tmp_path: Path, injected: str) -> None:
+async def test_calls_that_fail_now_and_then_lose_nothing(
+    tmp_path: Path, injected: str, end: signal.Signals
+) -> None:
     store = f"sqlite:///{tmp_path / 'ops.db'}"
     ledger = Ledger()
     with serving(store) as server:
@@ -32,7 +43,9 @@ async def test_calls_that_fail_now_and_then_lose_nothing(tmp_path: Path, injecte
         assert ledger.refused
         assert ledger.acknowledged
         ledger.check(server)
-        assert server.stop() == 0
+        ledger.acknowledged.add("last")
+        assert server.post_event(message="last").status_code == 200
+        server.stop(end)
     check_verified(store)
     with serving(store) as server:
         ledger.check(server)

@@ -33,6 +33,8 @@ def test_a_full_disk_refuses_writes_serves_reads_and_heals_without_a_restart(
             assert FULL in until(server, "/readyz", 503).json()["checks"]["store"]["detail"]
             assert not server.client.get("/health").json()["ok"]
             check_reads(server)
+            for _ in range(2 * MAX_LINES):
+                check_refusal(refused(server, size=10_000), FULL)
             resize_disk_of(server.process.pid, "20m", folder)
             assert server.post_event(message="after").status_code == 200
         assert messages(server)[-1] == "after"
