@@ -2,7 +2,18 @@
 
 import click
 
-from . import dashboard, engine, events, exposition, footprint, ingest, live, middleware, shipping
+from . import (
+    dashboard,
+    engine,
+    events,
+    exposition,
+    footprint,
+    ingest,
+    live,
+    middleware,
+    shipping,
+    upkeep,
+)
 from .killed import report as killed
 
 BENCHMARKS = {
@@ -16,6 +27,7 @@ BENCHMARKS = {
     "exposition": exposition.run,
     "dashboard": dashboard.run,
     "killed": killed.run,
+    "upkeep": upkeep.run,
 }
 
 
