@@ -2,7 +2,18 @@
 
 import click
 
-from . import dashboard, engine, events, exposition, footprint, ingest, live, middleware, shipping
+from . import (
+    dashboard,
+    engine,
+    events,
+    exposition,
+    footprint,
+    ingest,
+    live,
+    middleware,
+    routes,
+    shipping,
+)
 from .killed import report as killed
 
 BENCHMARKS = {
@@ -10,6 +21,7 @@ BENCHMARKS = {
     "shipping": shipping.run,
     "events": events.run,
     "ingest": ingest.run,
+    "routes": routes.run,
     "live": live.run,
     "footprint": footprint.run,
     "engine": engine.run,
