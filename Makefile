@@ -14,8 +14,17 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(PAGE)
 WORKERS := --numprocesses auto --dist loadfile
 SOURCES := $(shell find src \( -name __pycache__ -o -path $(PAGE) \) -prune -o -type d -print)
 
+# What Python compiled is kept, for the hundreds of processes that load the same.
+unexport PYTHONDONTWRITEBYTECODE
+# A wheel of the same sources is the same wheel: nothing in it is of the time of its making.
+export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
+SUPPLY := .venv/supply/bin
+SHIPPED := .venv/shipped
+# Parts of the names of licences that ask no more of who runs the server than to keep their texts.
+LICENCES := MIT;BSD;Apache;PSF;MPL 2.0
+
 .DEFAULT_GOAL := help
-.PHONY: help serve page test coverage lint format types imports screenshots bench chaos soak lock build clean
+.PHONY: help serve page test coverage lint format types imports screenshots bench chaos soak wheel shipped audit lock build clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -56,13 +65,34 @@ bench: .venv/dev.stamp ## measure against peers, ratios in one run
 
 build: .venv/dev.stamp page ## make the wheel and the source distribution in dist/
 	rm -rf dist
-	$(BIN)/python -m build --no-isolation
+	chmod -R u=rwX,go=rX src LICENSE
+	umask 022 && $(BIN)/python -m build --no-isolation
 
 chaos: .venv/dev.stamp ## run the long tests of faults and load; CHAOS_...=N sets their lengths
 	$(BIN)/pytest --quiet -m chaos tests
 
 soak: .venv/dev.stamp ## serve a mixed load for 30 minutes (MINUTES=N); fails where something grows
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
+
+wheel: FROM ?= .
+wheel: .venv/dev.stamp page ## make the wheel alone, of the sources in FROM
+	chmod -R u=rwX,go=rX $(FROM)/src $(FROM)/LICENSE
+	umask 022 && cd $(FROM) && $(CURDIR)/$(BIN)/python -m build --wheel --no-isolation > /dev/null
+
+shipped: build .venv/supply.stamp ## install the wheel alone, check its licences, list its parts in dist/
+	rm -rf $(SHIPPED)
+	$(PYTHON) -m venv $(SHIPPED)
+	$(SHIPPED)/bin/pip --quiet --disable-pip-version-check install --require-hashes \
+	    --requirement requirements.txt
+	$(SHIPPED)/bin/pip --quiet --disable-pip-version-check install --no-deps dist/*.whl
+	$(SUPPLY)/pip-licenses --python $(SHIPPED)/bin/python --partial-match \
+	    --allow-only "$(LICENCES)" > $(SHIPPED)/licences.txt
+	$(SUPPLY)/cyclonedx-py environment $(SHIPPED)/bin/python --pyproject pyproject.toml \
+	    --output-reproducible --output-file $$(echo dist/*.whl | sed 's/-py3.*/.cdx.json/')
+
+audit: .venv/supply.stamp .venv/node.stamp ## look for known vulnerabilities in what is shipped (asks PyPI and npm)
+	$(SUPPLY)/pip-audit --strict --disable-pip --require-hashes --requirement requirements.txt
+	$(NPM) audit
 
 lock: .venv/dev.stamp ## take the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -73,6 +103,9 @@ lock: .venv/dev.stamp ## take the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header -c requirements.dev.txt \
 	    --group pyproject.toml:web -o requirements.web.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-header --upgrade \
+	    --group pyproject.toml:supply -o requirements.supply.txt
 	grep -A2 '^setuptools==' requirements.dev.txt > requirements.bootstrap.txt
 
 clean: ## remove everything that was made here, but no store
@@ -93,6 +126,12 @@ clean: ## remove everything that was made here, but no store
 
 .venv/dev.stamp: .venv/run.stamp requirements.dev.txt
 	$(PIP) --requirement requirements.dev.txt
+	@touch $@
+
+.venv/supply.stamp: .venv/bootstrap.stamp requirements.supply.txt
+	$(PYTHON) -m venv .venv/supply
+	$(SUPPLY)/pip --quiet --disable-pip-version-check install --require-hashes \
+	    --requirement requirements.supply.txt
 	@touch $@
 
 .venv/node.stamp: .venv/bootstrap.stamp requirements.web.txt

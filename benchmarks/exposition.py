@@ -10,6 +10,7 @@ from statistics import median
 
 import numpy as np
 from opsboard.adapters.http.exposition import Form
+from opsboard.adapters.http.exposition.gzip_parts import gzip_file
 from opsboard.adapters.http.exposition.page import Page
 from opsboard.domain.classic_buckets import REQUEST_BOUNDS_SECONDS
 from opsboard.domain.rollup import Rollups
@@ -84,7 +85,7 @@ def _scrapes(
 
 
 def _scrape(page: Page, rollups: Rollups, table: SeriesTable) -> bytes:
-    return page.gzipped(page.parts(rollups, table, ()))
+    return gzip_file(page.parts(rollups, table, ()))
 
 
 def _peer(random: np.random.Generator, rounds: int) -> tuple[float, int, int]:

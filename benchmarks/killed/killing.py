@@ -5,6 +5,7 @@ import subprocess
 import time
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
+from tempfile import TemporaryFile
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +13,7 @@ from ..load import HOST
 from .client import Clients, Ledger
 from .subject import Subject
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 POLL_SECONDS = 0.002
 
 
@@ -27,6 +28,7 @@ class Killing:
         self._port = port
         self._random = random.Random(seed)  # noqa: S311 - nobody has to be surprised
         self._process: subprocess.Popen[bytes] | None = None
+        self._said = TemporaryFile()  # noqa: SIM115 - it lasts as long as this
 
     def __enter__(self) -> Self:
         """Nothing runs yet."""
@@ -40,6 +42,7 @@ class Killing:
     ) -> None:
         """Leave no process behind."""
         self.kill()
+        self._said.close()
 
     def kill(self) -> None:
         """SIGKILL, now."""
@@ -60,7 +63,10 @@ class Killing:
                 self._subject.prepare()
                 return seconds
             time.sleep(POLL_SECONDS)
-        raise RuntimeError(f"{self._subject.name} did not start")
+        self.kill()
+        self._said.seek(0)
+        said = self._said.read().decode(errors="replace")
+        raise RuntimeError(f"{self._subject.name} did not start ({process.returncode}): {said}")
 
     def kill_while_starting(self, within: float) -> None:
         """Start it, and kill it before it is ready, or just then: within so many seconds."""
@@ -87,8 +93,10 @@ class Killing:
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
         self.kill()
+        self._said.seek(0)
+        self._said.truncate()
         self._process = subprocess.Popen(
-            self._subject.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            self._subject.command(), stdout=self._said, stderr=subprocess.STDOUT
         )
         return self._process
 

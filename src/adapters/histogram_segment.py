@@ -9,6 +9,8 @@ from ..domain.cumulative import CumulativePoint
 from ..domain.histogram_batch import HistogramBatch
 from ..domain.sample import Endpoint
 from .columns import DamagedColumns, pack, unpack
+from .label_columns import check_labels
+from .zigzag import unzigzag, zigzag
 
 VERSION = 1
 
@@ -34,7 +36,7 @@ def encode_histograms(batch: HistogramBatch) -> bytes:
         batch.sum_ns,
         batch.max_ns,
         batch.cells,
-        batch.bucket << 1 ^ batch.bucket >> 63,
+        zigzag(batch.bucket),
         batch.bucket_count,
     )
     return pack(_MAGIC, VERSION, labels, columns)
@@ -67,23 +69,17 @@ def decode_histograms(payload: bytes) -> HistogramBatch:
         sum_ns=sum_ns,
         max_ns=max_ns,
         cells=cells,
-        bucket=folded >> 1 ^ -(folded & 1),
+        bucket=unzigzag(folded),
         bucket_count=bucket_count,
         points=points,
     )
-    _check(batch)
+    check_labels(batch)
+    _check_buckets(batch)
     return batch
 
 
-def _check(batch: HistogramBatch) -> None:
-    """Raises `DamagedColumns` where a column points at no label, or buckets are not the count."""
-    for name, column, labels in (
-        ("endpoint", batch.endpoint, batch.endpoints),
-        ("method", batch.method, batch.methods),
-        ("status", batch.status, batch.status_codes),
-    ):
-        if len(column) and int(column.max()) >= len(labels):
-            raise DamagedColumns(f"has a wrong {name} column")
+def _check_buckets(batch: HistogramBatch) -> None:
+    """Raises `DamagedColumns` where buckets are not as many as the rows say, or not the count."""
     if int(batch.cells.sum()) != len(batch.bucket):
         raise DamagedColumns("has another number of buckets than its rows")
     upto = np.concatenate([[0], np.cumsum(batch.bucket_count)])

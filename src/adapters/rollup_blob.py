@@ -1,4 +1,7 @@
-"""Rollups as one packed blob."""
+"""Rollups as one packed blob, which knows where it belongs."""
+
+import struct
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,19 +13,32 @@ VERSION = 1
 _MAGIC = b"OPSR"
 _COLUMNS = 7
 _ASCENDING = (0, 5)
+_PLACE = struct.Struct("<4q")
 
 
-def encode_rollups(rollups: Rollups) -> bytes:
-    """The columns, of which those that ascend are stored as steps."""
+class Misplaced(DamagedColumns):
+    """The blob is whole, and belongs to another row, or to this one before it was damaged."""
+
+
+def encode_rollups(rollups: Rollups, place: Sequence[int] = ()) -> bytes:
+    """The columns, of which those that ascend are stored as steps.
+
+    `place` are the four numbers of the row that the blob belongs to: its checksum covers them too.
+    """
     columns = list(rollups.columns)
-    for place in _ASCENDING:
-        columns[place] = np.diff(columns[place], prepend=0)
-    return pack(_MAGIC, VERSION, b"", columns)
+    for ascending in _ASCENDING:
+        columns[ascending] = np.diff(columns[ascending], prepend=0)
+    return pack(_MAGIC, VERSION, _PLACE.pack(*place) if place else b"", columns)
 
 
-def decode_rollups(blob: bytes) -> Rollups:
-    """The rollups that were encoded. Raises `DamagedColumns`."""
-    _, columns = unpack(_MAGIC, VERSION, blob)
+def decode_rollups(blob: bytes, place: Sequence[int] = ()) -> Rollups:
+    """The rollups that were encoded. Raises `DamagedColumns`, and `Misplaced` for another row's.
+
+    Blobs of a version that wrote no place belong anywhere.
+    """
+    known, columns = unpack(_MAGIC, VERSION, blob)
+    if place and known and known != _packed(place):
+        raise Misplaced("belongs to another row, or that row is damaged")
     if len(columns) != _COLUMNS:
         raise DamagedColumns(f"has {len(columns)} columns, not {_COLUMNS}")
     series, count, zero_count, sum_ns, max_ns, cell, cell_count = columns
@@ -31,3 +47,11 @@ def decode_rollups(blob: bytes) -> Rollups:
     return Rollups(
         np.cumsum(series), count, zero_count, sum_ns, max_ns, np.cumsum(cell), cell_count
     )
+
+
+def _packed(place: Sequence[int]) -> bytes | None:
+    """None for what no row had when it was written: damage can give a number any type."""
+    try:
+        return _PLACE.pack(*place)
+    except struct.error:
+        return None

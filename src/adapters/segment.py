@@ -9,8 +9,10 @@ from functools import lru_cache
 import msgspec
 import numpy as np
 
-from ..domain.sample import Endpoint, Ints, SampleBatch
+from ..domain.sample import Endpoint, SampleBatch
 from .columns import DamagedColumns, pack, unpack
+from .label_columns import check_labels
+from .zigzag import unzigzag, zigzag
 
 VERSION = 1
 
@@ -31,7 +33,7 @@ def encode_segment(batch: SampleBatch) -> bytes:
         batch.status,
         batch.latency_ns,
         first,
-        steps << 1 ^ steps >> 63,
+        zigzag(steps),
     )
     return pack(_MAGIC, VERSION, labels, columns)
 
@@ -46,7 +48,6 @@ def decode_segment(payload: bytes) -> SampleBatch:
     if len(columns) != _COLUMNS:
         raise DamagedColumns(f"has {len(columns)} columns, not {_COLUMNS}")
     endpoint, method, status, latency_ns, first, folded = columns
-    steps = folded >> 1 ^ -(folded & 1)
     batch = SampleBatch(
         endpoints=endpoints,
         methods=methods,
@@ -55,9 +56,11 @@ def decode_segment(payload: bytes) -> SampleBatch:
         method=method,
         status=status,
         latency_ns=latency_ns,
-        ended_at_ms=np.cumsum(np.concatenate([first, steps])),
+        ended_at_ms=np.cumsum(np.concatenate([first, unzigzag(folded)])),
     )
-    _check(batch)
+    check_labels(batch)
+    if len(batch.ended_at_ms) != len(batch):
+        raise DamagedColumns("has a wrong time column")
     return batch
 
 
@@ -65,20 +68,3 @@ def decode_segment(payload: bytes) -> SampleBatch:
 def _labels(packed: bytes) -> tuple[list[Endpoint], list[str], list[int]]:
     """The labels, which segments that follow each other often have in common."""
     return _LABELS.decode(packed)
-
-
-def _check(batch: SampleBatch) -> None:
-    """Raises `DamagedColumns` where columns differ in length, or point at no label."""
-    for name, column, labels in (
-        ("endpoint", batch.endpoint, batch.endpoints),
-        ("method", batch.method, batch.methods),
-        ("status", batch.status, batch.status_codes),
-    ):
-        if len(column) != len(batch) or _highest(column) >= len(labels):
-            raise DamagedColumns(f"has a wrong {name} column")
-    if len(batch.ended_at_ms) != len(batch):
-        raise DamagedColumns("has a wrong time column")
-
-
-def _highest(column: Ints) -> int:
-    return int(column.max()) if len(column) else -1

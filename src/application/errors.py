@@ -13,6 +13,10 @@ class DamagedReadModel(StoreUnavailable):
     """What was stored of a fold is not what was written; the journal can bring it back."""
 
 
+class DamagedSetting(StoreUnavailable):
+    """What was kept under a name is not what was read: it is to be chosen again."""
+
+
 class StoreUnusable(OpsboardError):
     """The store can not be opened: it names the place and what is wrong there."""
 

@@ -358,7 +358,7 @@ class Store(Protocol):
         ...
 
     async def setting(self, name: str) -> str | None:
-        """What was last kept under this name."""
+        """What was last kept under this name. Raises `DamagedSetting`."""
         ...
 
     async def keep_setting(self, name: str, value: str) -> None:
@@ -374,6 +374,10 @@ class Store(Protocol):
 
     def compact(self) -> AsyncIterator[tuple[int, int]]:
         """Give free space back in steps; how much of how much there is was given back, in bytes."""
+        ...
+
+    async def faults(self) -> list[str]:
+        """What is wrong with where everything is stored, in words; nothing where it is whole."""
         ...
 
     async def check_writable(self) -> None:

@@ -1,12 +1,11 @@
 """The write side for log records: each becomes an operational event."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterable
+from itertools import count, islice
 from typing import NamedTuple
 
 from ..domain.entry import IdempotencyKey
-from ..domain.exception_event import EventFields
 from ..domain.log_record import LogRecord, log_event
 from ..domain.origin import Origin
 from .intake import KEPT, REJECTED, RESENT, Intake
@@ -14,8 +13,9 @@ from .record import EventRecorder
 from .versions import ServiceVersions
 
 LOG_RECORDS = "log records"
-RECORDS_AT_ONCE = 200
-"""After so many, other requests have their turn."""
+PART = 1_000
+"""Of a request, recorded at once: as much as a commit takes, so that no request takes more memory
+than that, nor holds up others."""
 
 
 class Logs(NamedTuple):
@@ -26,7 +26,7 @@ class Logs(NamedTuple):
 
 
 class LogRecorder:
-    """Records log records as events, those of one request at once."""
+    """Records log records as events, those of one request part by part."""
 
     def __init__(self, events: EventRecorder, versions: ServiceVersions, intake: Intake) -> None:
         """Record through `events` and `versions`; count in `intake`."""
@@ -37,22 +37,27 @@ class LogRecorder:
     async def record(self, logs: Logs, key: IdempotencyKey) -> Counter[str]:
         """Record them, and return once they are durable, with why others are rejected.
 
-        A request that was recorded under the same key within 24 hours is not recorded again. One
-        with a record that has no time is recorded each time: it may say the same thing anew.
-        Raises `Overloaded`, `StoreUnavailable`.
+        A request that was recorded under the same key within 24 hours is not recorded again, nor
+        those parts of one that did not come to its end. A part with a record that has no time is
+        recorded each time: it may say the same thing anew. Raises `Overloaded`, `StoreUnavailable`.
         """
-        drafts: list[EventFields] = []
+        records = iter(logs.records)
         origins: set[Origin] = set()
-        timed = True
-        for record in logs.records:
-            drafts.append(log_event(record))
-            origins.add(record.origin)
-            timed = timed and record.time > 0
-            if not len(drafts) % RECORDS_AT_ONCE:
-                await asyncio.sleep(0)
-        kept = await self._events.record_all(drafts, key if timed else None)
+        for number in count():
+            part = list(islice(records, PART))
+            if not part:
+                break
+            timed = all(record.time > 0 for record in part)
+            drafts = list(map(log_event, part))
+            kept = await self._events.record_all(drafts, _of_part(key, number) if timed else None)
+            origins.update(record.origin for record in part)
+            self._intake.count(LOG_RECORDS, KEPT, kept)
+            self._intake.count(LOG_RECORDS, RESENT, len(part) - kept)
         await self._versions.note(origins)
-        self._intake.count(LOG_RECORDS, KEPT, kept)
-        self._intake.count(LOG_RECORDS, RESENT, len(drafts) - kept)
         self._intake.count(LOG_RECORDS, REJECTED, logs.faults.total())
         return logs.faults
+
+
+def _of_part(key: IdempotencyKey, number: int) -> IdempotencyKey:
+    """The first part has the key of the request: a small one is all in it."""
+    return IdempotencyKey(f"{key.name} {number}", key.fingerprint) if number else key

@@ -10,6 +10,7 @@ from ..domain.pending import PendingMinutes
 from ..domain.retention import DEFAULT_RETENTION, Retention
 from ..domain.sample import SeriesRows
 from ..domain.tier import Tier
+from .errors import DamagedSetting, StoreUnusable
 from .ports import Clock, Store, StoredRollup
 from .project_errors import ErrorProjection
 from .project_samples import SampleProjection, merged_rollup, of_pending
@@ -49,8 +50,14 @@ class Retainer:
         """Keep the retention in the store if one was chosen, or else take up the store's.
 
         Whoever opens the store without saying anything must not remove what others want kept.
+        Raises `StoreUnusable` where what the store says is damaged, and none was chosen.
         """
-        kept = await self._store.setting(SETTING)
+        try:
+            kept = await self._store.setting(SETTING)
+        except DamagedSetting as error:
+            if self._chosen is None:
+                raise StoreUnusable(f"{error}, by OPS_RETENTION") from error
+            kept = None
         if self._chosen is not None:
             if str(self._chosen) != kept:
                 await self._store.keep_setting(SETTING, str(self._chosen))

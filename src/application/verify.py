@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from ..domain.entry import Head, Recorded, Stream, UnreadableEntry
 from ..domain.event import OperationalEvent, RecordedEvent
+from .errors import StoreUnavailable
 from .ports import Journal, Store
 from .project_errors import GROUPS, SETTLED, decode_groups, fold_between
 from .readable import readable
@@ -13,20 +14,31 @@ from .verify_rollups import verify_rollups
 async def verify(store: Store) -> AsyncIterator[str]:
     """Each difference found, in words; none where journal, chain and read models agree.
 
-    Recomputes the hash chain of every stream from where retention cut it, every rollup whose
-    samples or finer rollups are kept, the event index, and the error groups. What other processes
-    append meanwhile is left for the next time. Raises `StoreUnavailable` where the store can not
-    be read.
+    Looks at the store itself, then recomputes the hash chain of every stream from where retention
+    cut it, every rollup whose samples or finer rollups are kept, the event index, and the error
+    groups. What other processes append meanwhile is left for the next time. What can not be read is
+    a difference too. Raises `StoreUnavailable` where nothing can.
     """
-    for stream in Stream:
-        async for fault in _verify_chain(store, stream):
+    for fault in await store.faults():
+        yield f"store: {fault}"
+    checks = [
+        *((stream.value, _verify_chain(store, stream)) for stream in Stream),
+        ("rollups", verify_rollups(store)),
+        ("event index", _verify_index(store)),
+        ("error groups", _verify_errors(store)),
+    ]
+    for what, check in checks:
+        async for fault in _or_what_it_can_not_read(what, check):
             yield fault
-    async for fault in verify_rollups(store):
-        yield fault
-    async for fault in _verify_index(store):
-        yield fault
-    async for fault in _verify_errors(store):
-        yield f"error groups: {fault}"
+
+
+async def _or_what_it_can_not_read(what: str, check: AsyncIterator[str]) -> AsyncIterator[str]:
+    """What a check finds. Where bytes are damaged, what is read may be of any type."""
+    try:
+        async for fault in check:
+            yield fault
+    except (StoreUnavailable, TypeError, ValueError, LookupError) as error:
+        yield f"{what}: can not be read: {error}"
 
 
 async def _verify_chain(store: Store, stream: Stream) -> AsyncIterator[str]:
@@ -89,13 +101,13 @@ async def _verify_errors(store: Store) -> AsyncIterator[str]:
     groups = decode_groups(saved)
     for name, whole in ((GROUPS, groups), (SETTLED, decode_groups(settled))):
         if whole is None:
-            yield f"what is saved as {name} is damaged or of another version"
+            yield f"error groups: what is saved as {name} is damaged or of another version"
     folded = await fold_between(store.journal, settled, saved.checkpoint)
     cut = (await store.journal.cut(Stream.EVENTS)).number
     if groups is None or not cut <= settled.checkpoint <= saved.checkpoint:
         return
     if (groups.merged, groups.other) != (folded.merged, folded.other):
-        yield "(other) is not what the journal folds to"
+        yield "error groups: (other) is not what the journal folds to"
     for name in sorted(groups.groups.keys() | folded.groups.keys()):
         if groups.groups.get(name) != folded.groups.get(name):
-            yield f"{name} is not what the journal folds to"
+            yield f"error groups: {name} is not what the journal folds to"

@@ -58,7 +58,7 @@ class VitalsQueries:
         self._intake = intake
         self._started_at = clock.now()
         self.requests_refused: Counter[str] = Counter()
-        """By status code: what whoever takes requests had to refuse before a route saw it."""
+        """By status code: what was refused for want of room, or before a route saw it."""
 
     async def now(self) -> Vitals:
         """How everything is now. Raises `StoreUnavailable`."""

@@ -241,14 +241,14 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         target = start + in_buckets[asked]
         at = np.searchsorted(upto, target)
         fractions = (target - before[at] - 0.5) / self.cell_count[at]
-        values = within_buckets((self.cell[at] & _BUCKET_MASK) - _BUCKET_OFFSET, fractions)
+        values = within_buckets(buckets_of_cells(self.cell[at]), fractions)
         found[asked] = np.minimum(values, self.max_ns[asked])
         return found
 
     def counts_above(self, bucket: Ints) -> Ints:
         """By series id, how many latencies lie in buckets above the one that is given for each."""
         series = self.cell >> BUCKET_BITS
-        above = (self.cell & _BUCKET_MASK) - _BUCKET_OFFSET > bucket[series]
+        above = self.buckets > bucket[series]
         found: Ints = np.zeros(len(bucket), np.int64)
         np.add.at(found, series[above], self.cell_count[above])
         return found
@@ -258,7 +258,7 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         if not len(self.cell):
             return _NOTHING, _NOTHING
         everything = Rollups.merged([self], np.zeros(int(self.series[-1]) + 1, np.int64))
-        return (everything.cell & _BUCKET_MASK) - _BUCKET_OFFSET, everything.cell_count
+        return everything.buckets, everything.cell_count
 
     def histograms(self) -> Iterable[tuple[int, ExponentialHistogram]]:
         """Each series' id and histogram, by itself."""
@@ -286,11 +286,16 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
     @property
     def buckets(self) -> Ints:
         """The bucket index of each cell."""
-        return (self.cell & _BUCKET_MASK) - _BUCKET_OFFSET
+        return buckets_of_cells(self.cell)
 
     def of_series(self, series: int) -> "Rollups":
         """Of this series alone."""
         return self.between(series, series + 1)
+
+
+def buckets_of_cells(cell: Ints) -> Ints:
+    """The bucket index of each cell."""
+    return (cell & _BUCKET_MASK) - _BUCKET_OFFSET
 
 
 def _copied(rollups: Rollups) -> Rollups:

@@ -6,10 +6,9 @@ What `histogram_forms.to_spans` does for one series, in a few passes over arrays
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from .histogram_forms import MAX_GAP
-from .rollup import BUCKET_BITS, PAST_SERIES, Rollups
+from .rollup import BUCKET_BITS, PAST_SERIES, Rollups, buckets_of_cells
 from .sample import Ints
 
 
@@ -29,33 +28,32 @@ class SpanColumns(NamedTuple):
 
 def span_columns(rollups: Rollups) -> SpanColumns:
     """The buckets of each series, in schema 5."""
-    series = rollups.cell >> BUCKET_BITS
-    index = rollups.buckets + 1
-    is_first = np.diff(series, prepend=-1) != 0
-    gap = np.diff(index, prepend=0) - 1
-    gap[is_first] = index[is_first]
-    starts_span = is_first | (gap > MAX_GAP)
-    # Short gaps are written out, as empty buckets.
-    filled = np.where(starts_span, 0, gap)
-    at = np.cumsum(filled + 1) - 1
-    length = int(at[-1]) + 1 if len(at) else 0
-    starts = np.flatnonzero(starts_span)
     bounds = np.append(rollups.series, PAST_SERIES) << BUCKET_BITS
     cells_upto = np.searchsorted(rollups.cell, bounds)
-    firsts = np.append(at - filled, length)
+    is_empty = cells_upto[1:] == cells_upto[:-1]
+    firsts = cells_upto[:-1][~is_empty]
+    gap = np.diff(rollups.cell, prepend=0) - 1
+    gap[firsts] = buckets_of_cells(rollups.cell[firsts]) + 1
+    starts_span = gap > MAX_GAP
+    starts_span[firsts] = True
+    starts = np.flatnonzero(starts_span)
+    gaps = gap[starts]
+    # Short gaps are written out, as empty buckets.
+    gap[starts] = 0
+    upto = np.concatenate([[0], np.cumsum(gap + 1)])
     return SpanColumns(
-        gaps=gap[starts],
-        lengths=np.diff(firsts[starts], append=length),
+        gaps=gaps,
+        lengths=np.diff(upto[starts], append=upto[-1]),
         spans_upto=np.searchsorted(starts, cells_upto),
-        deltas=_differences(rollups.cell_count, at, length, at[is_first]),
-        deltas_upto=firsts[cells_upto],
+        deltas=_differences(rollups.cell_count, upto, upto[firsts]),
+        deltas_upto=upto[cells_upto],
     )
 
 
-def _differences(counts: Ints, at: Ints, length: int, restarts: npt.NDArray[np.int64]) -> Ints:
+def _differences(counts: Ints, upto: Ints, restarts: Ints) -> Ints:
     """Each count less the one before, from zero at each restart; zeros lie between the counts."""
-    written = np.zeros(length, np.int64)
-    written[at] = counts
+    written = np.zeros(int(upto[-1]), np.int64)
+    written[upto[1:] - 1] = counts
     deltas = np.diff(written, prepend=0)
     deltas[restarts] = written[restarts]
     return deltas

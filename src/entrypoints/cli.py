@@ -33,7 +33,7 @@ _SERVE_FLAGS: Mapping[str, tuple[str, str]] = {
     "max-series": ("OPS_MAX_SERIES", f"series a service may have [{DEFAULT_MAX_SERIES}]"),
 }
 
-_LOADED_FOR_NOTHING = ("fastapi", "fast_depends", "werkzeug")
+_LOADED_FOR_NOTHING = ("fastapi", "starlette", "fast_depends", "werkzeug")
 """What dependency-injector would import to inject into it, which takes longer than a command."""
 
 Command = Callable[..., Any]
@@ -110,13 +110,13 @@ class Finite(click.FloatRange):
 @click.option("--generate-token", is_flag=True, help="make and print a token if none is set")
 def serve(generate_token: bool, **flags: str | None) -> None:
     """Serve HTTP until SIGTERM or SIGINT."""
-    from .server import serve as run_server
-
     values = {**os.environ, **{k.upper(): v for k, v in flags.items() if v is not None}}
     if generate_token and not values.get("OPS_API_TOKEN"):
         values["OPS_API_TOKEN"] = secrets.token_urlsafe(24)
         click.echo(f"token    {values['OPS_API_TOKEN']}  (made for this run; set OPS_API_TOKEN)")
     settings = Settings.load(values)
+    from .server import serve as run_server
+
     logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
     writes = "open, with the token" if settings.api_token else "closed: OPS_API_TOKEN is not set"
     reads = "with a token" if settings.read_token else "open"

@@ -13,8 +13,10 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from ..adapters.http.middleware import ASGIApp, Message, Receive, Scope, Send
+from .turns import Line, Place
 
 BODILESS = frozenset({204, 304})
+ASKING = frozenset({"GET", "HEAD", "OPTIONS"})
 KNOWN_FIELDS = 512
 
 Header: TypeAlias = tuple[bytes, bytes]
@@ -53,20 +55,45 @@ class OneWrite:
     The head of an answer that tells its length waits for the body's first part, as ASGI allows.
     """
 
-    def __init__(self, app: ASGIApp, cycle: RequestResponseCycle, outbox: Outbox) -> None:
-        """Serve the one request of `cycle` with `app`; its answer goes into `outbox`."""
+    def __init__(
+        self, app: ASGIApp, cycle: RequestResponseCycle, outbox: Outbox, line: Line
+    ) -> None:
+        """Serve the one request of `cycle` with `app`; its answer goes into `outbox`.
+
+        While it waits to be worked on it stands in `line`.
+        """
         self._app = app
-        self._cycle = cycle
+        self.cycle = cycle
         self._outbox = outbox
+        self._place = Place(line)
         self._head: Message | None = None
         self._send: Send
+        self._receive: Receive
+        if not cycle.more_body:
+            self.complete()
+
+    def complete(self) -> None:
+        """All of the request is here; one that only asks does not have to stand in line."""
+        if self.cycle.scope["method"] not in ASKING:
+            self._place.enter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request."""
         self._send = send
-        await self._app(scope, receive, self._take)
+        self._receive = receive
+        try:
+            await self._app(scope, self._next, self._take)
+        finally:
+            self._place.leave()
         if self._head is not None:
             await send(self._head)
+
+    async def _next(self) -> Message:
+        """The next part of the body; with the last one it is this request's turn."""
+        message = await self._receive()
+        if not message.get("more_body"):
+            self._place.take_turn()
+        return message
 
     def _take(self, message: Message) -> Awaitable[None]:
         head = self._head
@@ -89,7 +116,7 @@ class OneWrite:
 
     def _write(self, status: int, body: bytes) -> bool:
         """Send all of an answer, if that can be done at once; whether it was."""
-        cycle, fields = self._cycle, self._fields
+        cycle, fields = self.cycle, self._fields
         if not fields.is_plain or fields.length != len(body) or not cycle.keep_alive:
             return False
         if cycle.disconnected or cycle.flow.write_paused:

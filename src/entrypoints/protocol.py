@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from ..adapters.http.middleware import ASGIApp, Receive, Scope, Send
 from ..adapters.http.problems import refusal
 from .one_write import OneWrite, Outbox
+from .turns import Line
 
 MAX_CONNECTIONS = 4_096
 MAX_FILES = 16_384
@@ -61,6 +62,8 @@ class BoundedProtocol(HttpToolsProtocol):
     refused: ClassVar[Counter[str]] = Counter()
     """By status code: requests that no route saw, and connections for which there was no room."""
     outbox = Outbox()
+    line = Line()
+    _served: OneWrite | None = None
     _head_bytes = 0
     _bytes_beside_body = 0
     """Since its last piece. The parser holds a trailer until it is complete, however long it is."""
@@ -150,12 +153,15 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        super()._start_asgi_task(cycle, cast(Any, OneWrite(app, cycle, self.outbox)))
+        self._served = OneWrite(app, cycle, self.outbox, self.line)
+        super()._start_asgi_task(cycle, cast(Any, self._served))
 
     def on_message_complete(self) -> None:
         """What comes next is the head of another request."""
         super().on_message_complete()
         self._in_body = False
+        if self._served is not None and self._served.cycle is self.cycle:
+            self._served.complete()
 
     def _length_of_head(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -235,7 +241,7 @@ def bounded_by(limits: Limits, refused: Counter[str] | None = None) -> type[Boun
     What it refuses is counted in `refused`.
     """
     counted = Counter[str]() if refused is None else refused
-    own = {"limits": limits, "outbox": Outbox(), "refused": counted}
+    own = {"limits": limits, "outbox": Outbox(), "line": Line(), "refused": counted}
     return type("BoundedProtocol", (BoundedProtocol,), own)
 
 

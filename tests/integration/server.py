@@ -3,13 +3,19 @@
 import os
 import re
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from subprocess import CompletedProcess, Popen
+from tempfile import TemporaryFile
+from typing import IO
 
 import httpx
+
+from .. import patience
+from . import warm
+from .processes import Process
 
 OPSBOARD = str(Path(sys.executable).with_name("opsboard"))
 TOKEN = "a-token-for-tests"
@@ -22,28 +28,41 @@ def environment(**settings: str) -> dict[str, str]:
     return rest | settings
 
 
-def run(*arguments: str, stdin: bytes = b"", **settings: str) -> subprocess.CompletedProcess[bytes]:
+def run(*arguments: str, stdin: bytes = b"", **settings: str) -> CompletedProcess[bytes]:
     """One command, to its end."""
-    return subprocess.run(
-        [OPSBOARD, *arguments],
-        input=stdin,
-        capture_output=True,
-        env=environment(**settings),
-        timeout=60,
-        check=False,
-    )
+    with TemporaryFile() as output, TemporaryFile() as errors:
+        reading, writing = os.pipe()
+        with (
+            os.fdopen(writing, "wb") as typed,
+            os.fdopen(reading, "rb") as read,
+            suppress(BrokenPipeError),
+        ):
+            streams = (read.fileno(), output.fileno(), errors.fileno())
+            process = Process((warm.OPSBOARD, *arguments), environment(**settings), streams)
+            read.close()
+            typed.write(stdin)
+        status = process.wait(patience.SECONDS)
+        for said in (output, errors):
+            said.seek(0)
+        return CompletedProcess(arguments, status, output.read(), errors.read())
 
 
 class Server:
     """A started server, and a client of it."""
 
-    def __init__(self, process: subprocess.Popen[str], said: list[str]) -> None:
+    def __init__(self, process: Process | Popen[str], stdout: IO[str]) -> None:
+        """Wait until it says that it answers."""
         self.process = process
-        self.said = said
-        match = _ADDRESS.search(said[-1])
-        assert match is not None, said
+        self.process.stdout = stdout
+        self.said: list[str] = []
+        while not self.said or not _ADDRESS.search(self.said[-1]):
+            line = stdout.readline()
+            assert line, f"the server ended: {self.said}"
+            self.said.append(line)
+        match = _ADDRESS.search(self.said[-1])
+        assert match is not None
         self.url = match[1]
-        self.client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        self.client = httpx.Client(base_url=self.url, timeout=patience.SECONDS, trust_env=False)
 
     @property
     def port(self) -> int:
@@ -60,33 +79,44 @@ class Server:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal; the exit status."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=60)
+        return self.process.wait(patience.SECONDS)
 
 
 @contextmanager
-def serving(store: str, *flags: str, **settings: str) -> Iterator[Server]:
-    """A server over `store`, ready for requests; killed at the end unless it ended itself."""
+def serving(
+    store: str, *flags: str, wrapper: Sequence[str] = (), **settings: str
+) -> Iterator[Server]:
+    """A server over `store`, ready for requests; killed at the end unless it ended itself.
+
+    `wrapper` is a command that becomes the server, such as one that limits it.
+    """
     chosen = {"OPS_API_TOKEN": TOKEN, "OPS_STORE": store} | settings
-    with subprocess.Popen(
-        [OPSBOARD, "serve", "--port", "0", *flags],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment(**{name: value for name, value in chosen.items() if value}),
-    ) as process:
+    chosen = {name: value for name, value in chosen.items() if value}
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as stdout, Path(os.devnull).open() as nothing:
+        streams = (nothing.fileno(), writing, writing)
+        command = ("serve", "--port", "0", *flags)
         try:
-            server = Server(process, _until_ready(process))
+            process = _started(wrapper, command, environment(**chosen), streams)
+        finally:
+            os.close(writing)
+        try:
+            server = Server(process, stdout)
             with server.client:
                 yield server
         finally:
             process.kill()
+            process.wait()
 
 
-def _until_ready(process: subprocess.Popen[str]) -> list[str]:
-    said: list[str] = []
-    assert process.stdout is not None
-    for line in process.stdout:
-        said.append(line)
-        if _ADDRESS.search(line):
-            return said
-    raise AssertionError(f"the server ended: {said}")
+def _started(
+    wrapper: Sequence[str],
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    streams: tuple[int, int, int],
+) -> Process | Popen[str]:
+    if not wrapper:
+        return Process((warm.OPSBOARD, *command), environment, streams)
+    stdin, stdout, stderr = streams
+    whole = [*wrapper, OPSBOARD, *command]
+    return Popen(whole, stdin=stdin, stdout=stdout, stderr=stderr, text=True, env=environment)

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+from .. import patience
+from .ports import free_port
+
 TOKEN = "the token"
 
 
@@ -22,7 +25,7 @@ class Reply(NamedTuple):
 
 
 class StandIn:
-    """A server on a free port that keeps what it is sent, once for each key."""
+    """A server that keeps what it is sent, once for each key."""
 
     def __init__(self) -> None:
         self.replies: deque[Reply] = deque()
@@ -31,7 +34,7 @@ class StandIn:
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.keys: set[str] = set()
         self.changed = threading.Condition()
-        self.port = 0
+        self.port = free_port()
 
     @property
     def url(self) -> str:
@@ -39,10 +42,9 @@ class StandIn:
 
     @contextmanager
     def up(self) -> Iterator[None]:
-        """Listen; the second time, on the port of the first."""
+        """Listen; any number of times, one after the other."""
         server = _Server(("127.0.0.1", self.port), _Handler)
         server.stand_in = self
-        self.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -61,7 +63,7 @@ class StandIn:
                     and len(self.events) >= events
                     and len(self.requests) >= requests
                 ),
-                timeout=20,
+                timeout=patience.SECONDS,
             ), (self.rows, self.events, self.requests)
 
     def take(self, path: str, headers: dict[str, str], body: bytes) -> Reply:

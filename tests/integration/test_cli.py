@@ -12,6 +12,7 @@ from pathlib import Path
 import opsboard
 import pytest
 
+from .. import patience
 from .server import OPSBOARD, TOKEN, Server, environment, run, serving
 
 
@@ -261,7 +262,7 @@ def test_a_terminal_gets_a_progress_bar(store: str, tmp_path: Path) -> None:
         except OSError:
             pass  # Linux says so when the other end of a terminal is closed
         os.close(ours)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=patience.SECONDS) == 0
     assert b"exporting" in shown
     assert b"100%" in shown
 
@@ -274,7 +275,7 @@ def test_a_reader_that_goes_away_is_no_error_with_a_trace(store: str) -> None:
         shell=True,
         capture_output=True,
         check=False,
-        timeout=30,
+        timeout=patience.SECONDS,
     )
     assert b"Traceback" not in ended.stderr
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import opsboard
 import pytest
 
+from .. import patience
 from .server import OPSBOARD, run
 from .test_cli import one_line
 
@@ -102,7 +103,7 @@ def test_a_full_standard_output_is_one_line(path: Path) -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             check=False,
-            timeout=60,
+            timeout=patience.SECONDS,
             env=os.environ,
         )
     assert ended.returncode == 2

@@ -4,18 +4,14 @@ import asyncio
 import json
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import uvicorn
 from opsboard.entrypoints.protocol import Limits, bounded_by, limits_of_this_process
 
+from .. import patience
+from .in_process import served
 from .server import Server
-
-Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Connect = Callable[[], Awaitable[Connection]]
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -32,36 +28,6 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     names = b" ".join(name for name, _ in scope["headers"])
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": names})
-
-
-@asynccontextmanager
-async def served(
-    limits: Limits, refused: Counter[str] | None = None, app: Any = hello
-) -> AsyncIterator[Connect]:
-    """A server with these limits in this process."""
-    config = uvicorn.Config(
-        app, http=bounded_by(limits, refused), ws="none", lifespan="off", log_config=None
-    )
-    server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        running = asyncio.create_task(server._serve([listener]))
-        while not server.started:
-            await asyncio.sleep(0)
-        writers = []
-
-        async def connect() -> Connection:
-            reader, writer = await asyncio.open_connection(*listener.getsockname())
-            writers.append(writer)
-            return reader, writer
-
-        try:
-            async with asyncio.timeout(30):
-                yield connect
-        finally:
-            for writer in writers:
-                writer.close()
-            server.should_exit = True
-            await running
 
 
 def problem(answer: bytes, status: int) -> dict[str, Any]:
@@ -84,7 +50,7 @@ def problem(answer: bytes, status: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("sent", [b"", b"\r\n", b"GET / HTT", b"GET / HTTP/1.1\r\nHost: x\r\nA: b"])
 async def test_who_sends_no_complete_head_is_told_and_closed(sent: bytes) -> None:
-    async with served(Limits(head_seconds=0.01)) as connect:
+    async with served(hello, Limits(head_seconds=0.01)) as connect:
         reader, writer = await connect()
         writer.write(sent)
         assert "No complete request" in problem(await reader.read(), 408)["detail"]
@@ -92,25 +58,29 @@ async def test_who_sends_no_complete_head_is_told_and_closed(sent: bytes) -> Non
 
 @pytest.mark.parametrize("sent", [b"\r\n", b"GET / HTT"])
 async def test_the_next_request_on_a_connection_has_the_same_deadline(sent: bytes) -> None:
-    async with served(Limits(head_seconds=0.01)) as connect:
+    protocol = bounded_by(Limits())
+    async with served(hello, protocol) as connect:
         reader, writer = await connect()
         writer.write(GET)
         assert (await reader.readuntil(b"hello\r\n0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        protocol.limits = Limits(head_seconds=0.01)
         writer.write(sent)
         problem(await reader.read(), 408)
 
 
 async def test_a_body_that_nobody_reads_any_more_has_to_end() -> None:
-    async with served(Limits(head_seconds=0.01)) as connect:
+    protocol = bounded_by(Limits())
+    async with served(hello, protocol) as connect:
         reader, writer = await connect()
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n")
         await reader.readuntil(b"hello\r\n0\r\n\r\n")
+        protocol.limits = Limits(head_seconds=0.01)
         writer.write(b"x")
         assert await reader.read() == b""
 
 
 async def test_what_is_complete_in_time_is_answered() -> None:
-    async with served(Limits()) as connect:
+    async with served(hello, Limits()) as connect:
         reader, writer = await connect()
         for part in (GET[:9], GET[9:], GET + GET):
             writer.write(part)
@@ -128,14 +98,14 @@ async def test_what_is_complete_in_time_is_answered() -> None:
     ],
 )
 async def test_a_head_without_end_is_refused(head: bytes, end: bytes, status: int) -> None:
-    async with served(Limits(head_bytes=1_000)) as connect:
+    async with served(hello, Limits(head_bytes=1_000)) as connect:
         reader, writer = await connect()
         writer.write(head + end)
         assert "at most 1000 bytes" in problem(await reader.read(), status)["detail"]
 
 
 async def test_a_long_body_behind_a_short_head_is_none_of_that() -> None:
-    async with served(Limits(head_bytes=1_000)) as connect:
+    async with served(hello, Limits(head_bytes=1_000)) as connect:
         reader, writer = await connect()
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n" + b"x" * 9_000)
         assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 ")
@@ -148,7 +118,7 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     "piece", [b"2;" + b"a" * 600, b"0\r\nA: " + b"x" * 600, b"0\r\n" + b"A: x\r\n" * 100]
 )
 async def test_what_is_none_of_a_body_has_to_end_too(piece: bytes) -> None:
-    async with served(Limits(head_bytes=1_000), app=echo) as connect:
+    async with served(echo, Limits(head_bytes=1_000)) as connect:
         reader, writer = await connect()
         writer.write(CHUNKED[:-2] + b"Expect: 100-continue\r\n\r\n")
         assert await reader.readuntil(b"100 Continue\r\n\r\n")
@@ -158,7 +128,7 @@ async def test_what_is_none_of_a_body_has_to_end_too(piece: bytes) -> None:
 
 
 async def test_a_trailer_is_no_header() -> None:
-    async with served(Limits(), app=echo) as connect:
+    async with served(echo, Limits()) as connect:
         reader, writer = await connect()
         writer.write(CHUNKED + b"2\r\nab\r\n0\r\nX-Ops-Token: t\r\n\r\n" + GET)
         for names in (b"host transfer-encoding", b"host"):
@@ -166,7 +136,7 @@ async def test_a_trailer_is_no_header() -> None:
 
 
 async def test_a_body_may_come_byte_by_byte() -> None:
-    async with served(Limits(head_bytes=1_000), app=echo) as connect:
+    async with served(echo, Limits(head_bytes=1_000)) as connect:
         reader, writer = await connect()
         writer.write(CHUNKED)
         for _ in range(1_000):
@@ -177,7 +147,7 @@ async def test_a_body_may_come_byte_by_byte() -> None:
 
 
 async def test_beyond_the_room_there_is_clients_are_told_to_wait() -> None:
-    async with served(Limits(answered=1, connections=2)) as connect:
+    async with served(hello, Limits(answered=1, connections=2)) as connect:
         first, writer = await connect()
         writer.write(GET)
         await first.readuntil(b"hello\r\n0\r\n\r\n")
@@ -191,7 +161,7 @@ async def test_beyond_the_room_there_is_clients_are_told_to_wait() -> None:
 
 
 async def test_beyond_the_files_there_are_connections_are_closed() -> None:
-    async with served(Limits(connections=1)) as connect:
+    async with served(hello, Limits(connections=1)) as connect:
         first, writer = await connect()
         writer.write(GET)
         await first.readuntil(b"hello\r\n0\r\n\r\n")
@@ -211,14 +181,16 @@ def test_the_limits_leave_files_for_the_store(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("line", [b"GARBAGE", b"GET /\x00 HTTP/1.1"])
 def test_what_is_no_http_is_refused_as_a_problem(shared_server: Server, line: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", shared_server.port), timeout=20) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", shared_server.port), timeout=patience.SECONDS
+    ) as connection:
         connection.sendall(line + b"\r\nHost: x\r\n\r\n")
         problem(b"".join(iter(lambda: connection.recv(65_536), b"")), 400)
 
 
 async def test_what_no_route_sees_is_counted() -> None:
     refused: Counter[str] = Counter()
-    async with served(Limits(answered=1, head_bytes=1_000), refused) as connect:
+    async with served(hello, Limits(answered=1, head_bytes=1_000), refused) as connect:
         reader, writer = await connect()
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 2_000 + b"\r\n\r\n")
         assert b" 431 " in await reader.readline()

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from opsboard.entrypoints.server import Ending
 
+from .. import patience
 from .server import TOKEN, Server, run, serving
 
 CONNECTIONS = 64
@@ -76,7 +77,7 @@ async def test_after_a_kill_all_that_was_acknowledged_is_there_once(tmp_path: Pa
     with serving(store) as server:
         posting = Posting(server)
         await posting.run()
-        assert server.process.wait(timeout=30) == -signal.SIGKILL
+        assert server.process.wait(timeout=patience.SECONDS) == -signal.SIGKILL
     acknowledged = posting.acknowledged
     assert KILLED_AFTER <= len(acknowledged) < EVENTS
     assert run("verify", "--store", store).returncode == 0
@@ -110,7 +111,9 @@ def test_a_clean_end_finishes_requests_in_flight_and_exits_0(
             server.client.get("/health")
 
         body = b'{"level":"INFO","type":"OPS","message":"in flight"}'
-        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        with socket.create_connection(
+            ("127.0.0.1", server.port), timeout=patience.SECONDS
+        ) as connection:
             # The server asks for the body, so the request is in flight for certain.
             connection.sendall(
                 b"POST /events HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n"
@@ -122,7 +125,7 @@ def test_a_clean_end_finishes_requests_in_flight_and_exits_0(
                 server.process.send_signal(number)
                 connection.sendall(body)
                 assert answer.read().endswith(b'"message":"in flight","meta":{"type":"OPS"}}')
-        assert server.process.wait(timeout=30) == 0
+        assert server.process.wait(timeout=patience.SECONDS) == 0
     assert run("verify", "--store", store).returncode == 0
     with serving(store) as server:
         assert server.client.get("/events/1").json()["message"] == "in flight"
@@ -140,7 +143,7 @@ async def test_two_servers_on_one_file_number_and_show_each_others_events(tmp_pa
     with serving(store) as one, serving(store) as other:
 
         async def post(server: Server, name: str) -> list[int]:
-            async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+            async with httpx.AsyncClient(base_url=server.url, timeout=patience.SECONDS) as http:
                 headers = {"X-Ops-Token": TOKEN}
                 answers = [
                     await http.post(
@@ -168,7 +171,9 @@ def test_who_has_no_time_cuts_off_what_is_stuck_and_loses_no_sample(tmp_path: Pa
     with serving(store) as server:
         for _ in range(5):
             server.client.get("/health")
-        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as stuck:
+        with socket.create_connection(
+            ("127.0.0.1", server.port), timeout=patience.SECONDS
+        ) as stuck:
             stuck.sendall(
                 f"POST /events HTTP/1.1\r\nHost: x\r\nX-Ops-Token: {TOKEN}\r\n"
                 "Content-Type: application/json\r\nContent-Length: 99\r\n"
@@ -179,7 +184,7 @@ def test_who_has_no_time_cuts_off_what_is_stuck_and_loses_no_sample(tmp_path: Pa
             wait_until_closed(server.port)
             server.process.send_signal(signal.SIGINT)
             answer = b"".join(iter(lambda: stuck.recv(65_536), b""))
-        assert server.process.wait(timeout=30) == 0
+        assert server.process.wait(timeout=patience.SECONDS) == 0
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"application/problem+json" in answer
         assert server.process.stdout is not None
@@ -196,7 +201,7 @@ def wait_until_closed(port: int) -> None:
     """The first signal was seen: nobody is let in any more."""
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=30).close()
+            socket.create_connection(("127.0.0.1", port), timeout=patience.SECONDS).close()
         except OSError:
             return
 

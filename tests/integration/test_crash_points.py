@@ -1,8 +1,8 @@
 """SIGKILL in the middle of each kind of write: flush, rollup, retention, compaction."""
 
-import subprocess
-import sys
+import os
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 from opsboard.adapters.sqlite import SqliteStore
@@ -11,25 +11,24 @@ from opsboard.application.verify import verify
 from opsboard.domain.entry import Stream
 from opsboard.domain.retention import Retention
 
+from .. import patience
 from ..fakes import START_NS, CountingIds, ManualClock
 from .crash_child import ROUNDS, SAMPLES_A_ROUND
+from .processes import Process
+from .server import environment
 
-ROOT = Path(__file__).parents[2]
 POINTS = [*range(3, 60, 8), *range(60, 460, 23)]
 
 
 def run_until(path: Path, statement: int) -> list[str]:
     """What the process said before it died; it is killed at this statement, if it gets there."""
-    child = subprocess.run(
-        [sys.executable, "-m", "tests.integration.crash_child", str(path), str(statement)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    said = child.stdout.splitlines()
-    assert child.returncode == (0 if said[-1:] == ["whole"] else -9)
+    with TemporaryFile() as output, Path(os.devnull).open() as nothing:
+        streams = (nothing.fileno(), output.fileno(), 2)
+        command = ("tests.integration.crash_child", str(path), str(statement))
+        ended = Process(command, environment(), streams).wait(patience.SECONDS)
+        output.seek(0)
+        said = output.read().decode().splitlines()
+    assert ended == (0 if said[-1:] == ["whole"] else -9)
     return said
 
 

@@ -51,12 +51,10 @@ RECORDED: list[tuple[int, list[RequestSample]]] = [
 ]
 
 
-@pytest.fixture
-async def path(tmp_path: Path) -> Path:
-    """Two days, both rolled up: the first hour of the first one has two entries."""
+async def live_two_days(path: Path) -> None:
+    """Both are rolled up; the first hour of the first one has two entries."""
     clock = ManualClock()
-    made = tmp_path / "ops.db"
-    async with SqliteStore(made, clock).opened() as store:
+    async with SqliteStore(path, clock).opened() as store:
         board = Opsboard(store, clock, CountingIds())
         await board.rollups.start()
         for clock.time, samples in RECORDED:
@@ -70,6 +68,20 @@ async def path(tmp_path: Path) -> Path:
             DAY_MS + Tier.DAY,
         ]
         assert [difference async for difference in verify(store)] == []
+
+
+@pytest.fixture(scope="module")
+def undamaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("undamaged") / "ops.db"
+    asyncio.run(live_two_days(made))
+    return made
+
+
+@pytest.fixture
+def path(undamaged: Path, tmp_path: Path) -> Path:
+    """A copy for each test."""
+    made = tmp_path / "ops.db"
+    made.write_bytes(undamaged.read_bytes())
     return made
 
 
@@ -353,7 +365,7 @@ def invented(tier: Tier, start: int) -> Callable[[Path], None]:
         with edited(path) as connection:
             sql = "SELECT rollups FROM rollup WHERE tier = ? AND start_ms = ?"
             (blob,) = connection.execute(sql, (Tier.MINUTE, MINUTE_MS)).fetchone()
-            row = (tier, start, start, start, blob)
+            row = (tier, start, start, start, encode_rollups(decode_rollups(blob)))
             connection.execute("INSERT INTO rollup VALUES (?, ?, ?, ?, ?)", row)
 
     return edit

@@ -2,12 +2,14 @@
 
 import pytest
 
+from .. import patience
 from .server import Server
 
 
 def test_a_deploy_is_shown_with_its_service_before_and_after(server: Server) -> None:
     for _ in range(120):
         server.client.get("/livez")
+    patience.next_millisecond()
     event = server.post_event(type="DEPLOY", service="opsboard", message="2.0").json()
     for _ in range(130):
         server.client.get("/events/9")

@@ -40,7 +40,7 @@ from opsboard.application import (
 )
 from opsboard.domain import error_group, event, histogram, keyed_samples, words
 from opsboard.domain.retention import DEFAULT_RETENTION
-from opsboard.entrypoints import cli, protocol
+from opsboard.entrypoints import cli, protocol, turns
 from opsboard.entrypoints import server as server_process
 from opsboard.entrypoints.settings import Settings
 
@@ -182,7 +182,13 @@ def test_documented_limits_are_the_limits() -> None:
     assert f"above {limits.connections:,} a connection" in said
     assert f"headers | {limits.head_bytes:,} bytes, within {limits.head_seconds:.0f} sec" in said
     assert f"| {query_series.MAX_POINTS:,} in time, and {query_series.MAX_VALUES:,} over" in said
-    assert f"| {writer.MAX_WAITING:,}; above" in said
+    waiting = f"{writer.MAX_WAITING:,}, and {writer.MAX_WAITING_BYTES // 1024**2} MiB"
+    assert (
+        f"| {waiting}; above that, or where more than {writer.CROWD:,} wait and the first of "
+        in said
+    )
+    assert f"for {writer.PATIENCE_SECONDS} seconds" in said
+    assert f"| {turns.CROWD}; of more, those that waited for {turns.PATIENCE_SECONDS} sec" in said
     assert f"| wrong tokens at `POST /session` | {attempts.MAX_FAILURES} a minute" in said
     assert (
         f"ends after {session.LIFETIME_SECONDS // 86_400} days"

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from .. import patience
 from .server import TOKEN, Server, serving
 
 WRITE = {"X-Ops-Token": TOKEN}
@@ -197,7 +198,7 @@ def test_groups_outlive_the_server(tmp_path_factory: pytest.TempPathFactory) -> 
         path = f"/errors/{group['fingerprint']}/resolve"
         assert server.client.post(path, headers=WRITE).status_code == httpx.codes.OK
         server.process.kill()
-        server.process.wait(timeout=60)
+        server.process.wait(timeout=patience.SECONDS)
     with serving(store) as server:
         (again,) = listed(server)
         assert (again["fingerprint"], again["state"]) == (group["fingerprint"], "resolved")

@@ -27,6 +27,7 @@ from opsboard.domain.event import EventFilter, OperationalEvent
 from opsboard.entrypoints.protocol import Limits, bounded_by
 
 from ..fakes import START_NS
+from ..patience import patiently
 
 EVERY = EventFilter()
 FAST = Pace(calm_seconds=0, tick_seconds=0.01, heartbeat_seconds=3600)
@@ -34,7 +35,7 @@ FAST = Pace(calm_seconds=0, tick_seconds=0.01, heartbeat_seconds=3600)
 
 @pytest.fixture
 async def within() -> AsyncIterator[None]:
-    async with asyncio.timeout(30):
+    async with patiently():
         yield
 
 
@@ -61,7 +62,7 @@ def ids_in(received: bytes) -> list[int]:
 async def read(broadcast: EventBroadcast, watcher: Watcher, upto: int) -> list[int]:
     """The ids that come until the one is there."""
     found: list[int] = []
-    async with asyncio.timeout(30):
+    async with patiently():
         while not found or found[-1] < upto:
             piece = await broadcast.next(watcher)
             assert piece is not None
@@ -117,7 +118,7 @@ async def test_what_comes_too_fast_is_passed_by_for_new_watchers_and_for_no_othe
     broadcast = broadcast_over(store)
     async with broadcast.watching(EVERY, None) as first:
         await record(store, 5_000)
-        async with asyncio.timeout(30):
+        async with patiently():
             while broadcast._end < 5_000:
                 await asyncio.sleep(0)
         kept_from = broadcast._start
@@ -133,7 +134,7 @@ async def test_a_heartbeat_moves_the_place_past_what_is_not_wanted(store: Store)
     broadcast = broadcast_over(store, pace)
     async with broadcast.watching(EventFilter(level="ERROR"), None) as watcher:
         await record(store, 3)
-        async with asyncio.timeout(30):
+        async with patiently():
             while (piece := await broadcast.next(watcher)) != b": still here\nid: 3\n\n":
                 assert piece == b": still here\nid: 0\n\n"
 
@@ -144,7 +145,7 @@ async def test_a_tick_comes_when_samples_were_folded(store: Store) -> None:
     await record(store, 2)
     async with broadcast.watching(EVERY, None, ticks=True) as watcher:
         folded = 7
-        async with asyncio.timeout(30):
+        async with patiently():
             piece = await broadcast.next(watcher)
         assert piece == b'event: tick\ndata: {"samples":7,"events":2}\n\n'
 
@@ -191,7 +192,7 @@ async def test_nothing_runs_while_nobody_watches(store: Store) -> None:
     async with broadcast.watching(EVERY, None):
         assert len(asyncio.all_tasks()) > len(before)
     await asyncio.sleep(0)
-    assert asyncio.all_tasks() == before
+    assert asyncio.all_tasks() <= before
     await record(store, 2)
     async with broadcast.watching(EVERY, 1) as watcher:
         assert await read(broadcast, watcher, 2) == [2]
@@ -210,7 +211,7 @@ async def test_a_client_that_takes_nothing_is_let_go_of(store: Store) -> None:
         if len(sent) > 2:
             await asyncio.Event().wait()
 
-    async with asyncio.timeout(30):
+    async with patiently():
         running = asyncio.create_task(stream({"method": "GET"}, receive, send))
         while len(sent) < 2:
             await asyncio.sleep(0)
@@ -231,7 +232,7 @@ async def served(app: Any, limits: Limits) -> AsyncIterator[tuple[str, int]]:
         while not server.started:
             await asyncio.sleep(0)
         try:
-            async with asyncio.timeout(60):
+            async with patiently():
                 yield listener.getsockname()
         finally:
             server.should_exit = True
@@ -260,6 +261,7 @@ async def test_a_slow_reader_is_cut_off_and_resumes_where_it_was(store: Store) -
         first = ids_in(whole)
         assert first == list(range(1, len(first) + 1))
         assert len(first) < total
+    async with served(app, Limits()) as (host, port):
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(b"GET /?%d HTTP/1.1\r\nHost: x\r\n\r\n" % first[-1])
         received = b""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from .. import patience
 from .server import TOKEN, Server
 from .test_http_contract import problem
 
@@ -151,7 +152,9 @@ def test_another_content_type_is_415(shared_server: Server, headers: dict[str, s
 
 def test_a_body_that_says_it_is_too_large_is_413_before_it_is_sent(shared_server: Server) -> None:
     """A hundred megabytes are announced; the answer comes without one of them."""
-    with socket.create_connection(("127.0.0.1", shared_server.port), timeout=20) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", shared_server.port), timeout=patience.SECONDS
+    ) as connection:
         connection.sendall(
             b"POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             b"X-Ops-Token: " + TOKEN.encode() + b"\r\nContent-Length: 100000000\r\n\r\n"
@@ -168,16 +171,18 @@ def test_a_body_that_says_it_is_too_large_is_413_before_it_is_sent(shared_server
 def test_a_client_that_goes_before_its_body_was_complete_is_recorded_as_gone(
     server: Server,
 ) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", server.port), timeout=patience.SECONDS
+    ) as connection:
         connection.sendall(
             b"POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             b"X-Ops-Token: " + TOKEN.encode() + b"\r\nContent-Length: 100\r\n"
             b"Expect: 100-continue\r\n\r\n"
         )
         assert connection.recv(65_536).startswith(b"HTTP/1.1 100 ")
-    rows: list[dict[str, object]] = []
-    while not rows:
-        rows = server.client.get("/metrics", params={"route": "/events"}).json()["requests"]
+    rows = patience.eventually(
+        lambda: server.client.get("/metrics", params={"route": "/events"}).json()["requests"]
+    )
     assert [(row["method"], row["status_code"], row["count"]) for row in rows] == [("POST", 499, 1)]
 
 
@@ -284,7 +289,9 @@ def test_an_event_is_found_by_words_that_look_like_syntax(shared_server: Server)
     [b"GET / HTTP/9.9", b"GARBAGE", b"GET /\x00 HTTP/1.1", b"GET /%zz%ff%00 HTTP/1.1"],
 )
 def test_a_malformed_request_harms_nobody(shared_server: Server, request_line: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", shared_server.port), timeout=20) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", shared_server.port), timeout=patience.SECONDS
+    ) as connection:
         connection.sendall(request_line + b"\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert connection.recv(65_536).startswith((b"HTTP/1.1 4", b"HTTP/1.1 505", b""))
     assert shared_server.client.get("/livez").is_success

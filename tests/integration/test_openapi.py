@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from .. import patience
 from .server import TOKEN, Server, serving
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
@@ -18,6 +19,7 @@ FLAGS = (
     "--phases=coverage,fuzzing",
     "--max-examples=3",
     "--generation-deterministic",
+    f"--request-timeout={patience.SECONDS}",
     "--warnings=off",
     "--no-color",
 )

@@ -6,9 +6,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,12 +16,13 @@ from typing import Any
 import httpx
 import pytest
 
+from .. import patience
 from ..documentation import ROOT
+from ..patience import eventually
 from .server import TOKEN, Server, serving
 
 BIN = Path(sys.executable).parent
 JAVASCRIPT = Path(__file__).parent / "clients" / "javascript"
-DEADLINE_SECONDS = 60
 ASKED = [("/cart/1", 200), ("/cart/2", 200), ("/cart/13", 500), ("/nothing", 404)]
 ROWS = {("(unmatched)", 404, 1), ("{cart}", 200, 2), ("{cart}", 500, 1)}
 
@@ -46,15 +46,10 @@ def settings(endpoint: str, service: str, **more: str) -> dict[str, str]:
         "OTEL_BLRP_SCHEDULE_DELAY": "100",
         "OTEL_METRICS_EXPORTER": "none",
         "OTEL_LOGS_EXPORTER": "otlp",
+        # Seconds to Python's SDK, milliseconds to JavaScript's: both more than it needs.
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "60000",
     }
     return rest | said | more
-
-
-def until(holds: Callable[[], Any], what: str) -> None:
-    end = time.monotonic() + DEADLINE_SECONDS
-    while not holds():
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
 
 
 def rows(server: Server, service: str, cart: str) -> set[tuple[str, int, int]]:
@@ -72,7 +67,7 @@ def events(server: Server, service: str, type: str) -> list[dict[str, Any]]:
 def ask(app: str) -> None:
     """Ask for everything; the app listens already, and answers as soon as it has started."""
     for path, status in ASKED:
-        answer = httpx.get(app + path, trust_env=False, timeout=DEADLINE_SECONDS)
+        answer = httpx.get(app + path, trust_env=False, timeout=patience.SECONDS)
         assert answer.status_code == status
 
 
@@ -97,7 +92,7 @@ def running(app: str, environment: dict[str, str]) -> Iterator[str]:
             try:
                 yield f"http://127.0.0.1:{listener.getsockname()[1]}"
                 process.send_signal(signal.SIGTERM)
-                process.wait(timeout=DEADLINE_SECONDS)
+                process.wait(timeout=patience.SECONDS)
             finally:
                 process.kill()
 
@@ -127,7 +122,9 @@ class _Lossy(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
         url = self.server.target + self.path
-        answer = httpx.post(url, content=body, headers=headers, trust_env=False)
+        answer = httpx.post(
+            url, content=body, headers=headers, trust_env=False, timeout=patience.SECONDS
+        )
         # The first ten bytes of a gzip hold the time at which it was made.
         self.server.bodies[self.path, body[10:]] += 1
         lost = not any(
@@ -158,9 +155,9 @@ def test_the_python_sdk_and_answers_that_get_lost(receiver: Server, proxy: Lossy
     service = "instrumented"
     with running("instrumented:app", settings(proxy.url, service)) as app:
         ask(app)
-        until(lambda: rows(receiver, service, "/cart/{id}") == ROWS, "samples are missing")
-        until(lambda: proxy.resent == {"/v1/traces", "/v1/logs"}, "nothing was sent again")
-        until(lambda: len(events(receiver, service, "LOG")) == 2, "log records are missing")
+        eventually(lambda: rows(receiver, service, "/cart/{id}") == ROWS, "samples are missing")
+        eventually(lambda: proxy.resent == {"/v1/traces", "/v1/logs"}, "nothing was sent again")
+        eventually(lambda: len(events(receiver, service, "LOG")) == 2, "log records are missing")
     assert rows(receiver, service, "/cart/{id}") == ROWS
     (failed,) = events(receiver, service, "EXCEPTION")
     assert failed["message"] == "ValueError: no such cart"
@@ -179,8 +176,8 @@ def test_fastapi_sends_by_itself(receiver: Server) -> None:
     environment = settings(receiver.url, service, FASTAPI_OTEL_AUTO_CONFIGURE="true")
     with running("plain:app", environment) as app:
         ask(app)
-        until(lambda: rows(receiver, service, "/cart/{id}") == ROWS, "samples are missing")
-        until(lambda: events(receiver, service, "EXCEPTION"), "the exception is missing")
+        eventually(lambda: rows(receiver, service, "/cart/{id}") == ROWS, "samples are missing")
+        eventually(lambda: events(receiver, service, "EXCEPTION"), "the exception is missing")
     (failed,) = events(receiver, service, "EXCEPTION")
     assert failed["meta"]["exception.message"] == "no such cart"
 
@@ -195,7 +192,11 @@ def installed() -> None:
     ):
         environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"}
         subprocess.run(
-            [BIN / "npm", "ci"], cwd=JAVASCRIPT, env=environment, check=True, timeout=300
+            [BIN / "npm", "ci"],
+            cwd=JAVASCRIPT,
+            env=environment,
+            check=True,
+            timeout=patience.SECONDS,
         )
         done.touch()
 
@@ -208,7 +209,7 @@ def test_the_javascript_sdk(receiver: Server, protocol: str) -> None:
         [BIN / "node", JAVASCRIPT / "shop.cjs"],
         env=environment,
         check=True,
-        timeout=DEADLINE_SECONDS,
+        timeout=patience.SECONDS,
     )
     assert rows(receiver, protocol, "/cart/:id") == ROWS
     (failed,) = events(receiver, protocol, "EXCEPTION")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from .. import patience
 from .server import TOKEN, Server, environment, serving
 
 APP = """
@@ -38,9 +39,9 @@ for _ in sys.stdin:
             "http.request.method": "GET", "http.route": "/cart/{id}",
             "http.response.status_code": status,
         })
-    assert provider.force_flush(20_000)
+    assert provider.force_flush(240_000)
     print(json.dumps(said), flush=True)
-provider.shutdown(20_000)
+provider.shutdown(240_000)
 """
 """Records 500 requests for each line that it is given, exports them, and says what they were."""
 
@@ -63,7 +64,7 @@ class App:
 
     def end(self) -> None:
         """Shut the SDK down, which exports once more."""
-        _, errors = self._process.communicate(timeout=60)
+        _, errors = self._process.communicate(timeout=patience.SECONDS)
         assert self._process.returncode == 0, errors
 
 
@@ -76,6 +77,7 @@ def collecting(tmp_path: Path) -> Iterator[Server]:
 def started(server: Server, seed: int, **settings: str) -> App:
     chosen = {
         "OTEL_SERVICE_NAME": "shop",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": f"{patience.SECONDS:.0f}",
         "OTEL_EXPORTER_OTLP_ENDPOINT": server.url,
         "OTEL_EXPORTER_OTLP_HEADERS": f"x-ops-token={TOKEN}",
         **settings,
@@ -163,7 +165,7 @@ def test_a_server_that_was_away_counts_what_it_missed_and_nothing_twice(tmp_path
         check(server, app, quantiles_within=2.5)
         port = server.port
         server.process.kill()
-        server.process.wait(timeout=60)
+        server.process.wait(timeout=patience.SECONDS)
     with serving(store, "--port", str(port)) as server:
         check(server, app, quantiles_within=2.5)
         app.serve()

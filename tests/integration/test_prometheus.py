@@ -3,11 +3,10 @@
 import asyncio
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +15,8 @@ import opsboard
 import pytest
 from opsboard.domain.sample import RequestSample, SeriesKey
 
+from .. import patience
+from .ports import free_port
 from .server import Server, serving
 
 T = TypeVar("T")
@@ -32,7 +33,6 @@ HOSTILE = [
     "\x01 and \r",
     "\u202e\U0001f600",
 ]
-SECONDS = 60.0
 
 needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="there is no prometheus on the path"
@@ -98,23 +98,20 @@ class Prometheus:
 
 def eventually(look: Callable[[], T]) -> T:
     """What is found, once there is something."""
-    deadline = time.monotonic() + SECONDS
-    while True:
-        try:
-            found = look()
-        except httpx.HTTPError:
-            if time.monotonic() > deadline:
-                raise
-        else:
-            if found or time.monotonic() > deadline:
-                return found
-        time.sleep(0.05)
+
+    def answered() -> T | None:
+        with suppress(httpx.HTTPError):  # while it starts
+            return look()
+        return None
+
+    found = patience.eventually(answered)
+    assert found is not None
+    return found
 
 
 @contextmanager
 def scraping(server: Server, folder: Path, *flags: str) -> Iterator[Prometheus]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     config = folder / "prometheus.yml"
     jobs = [{"job_name": "opsboard", "static_configs": [{"targets": [f"127.0.0.1:{server.port}"]}]}]
     config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}))
@@ -131,7 +128,7 @@ def scraping(server: Server, folder: Path, *flags: str) -> Iterator[Prometheus]:
     ) as process:
         try:
             url = f"http://127.0.0.1:{port}/api/v1"
-            with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+            with httpx.Client(base_url=url, timeout=patience.SECONDS, trust_env=False) as client:
                 yield Prometheus(client)
         finally:
             process.kill()

@@ -22,6 +22,7 @@ from opsboard.adapters.http.sample_bodies import MAX_ROWS
 from opsboard.adapters.http.sample_routes import MAX_BODY_BYTES
 from opsboard.domain.instant import NS_PER_MS, format_ms
 
+from .. import patience
 from .server import TOKEN, Server, run, serving
 from .test_http_contract import problem
 
@@ -408,7 +409,7 @@ def test_others_are_answered_while_large_bodies_come_in(tmp_path: Path) -> None:
         sending = threading.Thread(target=send)
         sending.start()
         asked = 0
-        with httpx.Client(base_url=server.url, trust_env=False, timeout=5) as other:
+        with httpx.Client(base_url=server.url, trust_env=False, timeout=patience.SECONDS) as other:
             while not done.is_set():
                 assert other.get("/livez").is_success
                 asked += 1
@@ -421,7 +422,9 @@ def test_a_length_that_lies_harms_nobody(tmp_path: Path) -> None:
     body = lines([GOOD])
     with serving(f"sqlite:///{tmp_path / 'ops.db'}") as server:
         for length in (len(body) - 5, len(body) + 5):
-            with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            with socket.create_connection(
+                ("127.0.0.1", server.port), timeout=patience.SECONDS
+            ) as connection:
                 connection.sendall(
                     f"POST /samples HTTP/1.1\r\nHost: x\r\nX-Ops-Token: {TOKEN}\r\n"
                     f"Content-Type: {NDJSON}\r\nContent-Length: {length}\r\n\r\n".encode()
@@ -459,7 +462,9 @@ async def post_until_killed(server: Server) -> set[int]:
             if len(acknowledged) == KILLED_AFTER:
                 server.process.send_signal(signal.SIGKILL)
 
-    async with httpx.AsyncClient(base_url=server.url, timeout=30, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=server.url, timeout=patience.SECONDS, trust_env=False
+    ) as client:
         await asyncio.gather(*(post_some(client) for _ in range(16)))
     return acknowledged
 
@@ -474,7 +479,7 @@ async def test_after_a_kill_every_acknowledged_batch_is_there_once_and_whole(
     store = f"sqlite:///{tmp_path / 'ops.db'}"
     with serving(store) as server:
         acknowledged = await post_until_killed(server)
-        assert server.process.wait(timeout=30) == -signal.SIGKILL
+        assert server.process.wait(timeout=patience.SECONDS) == -signal.SIGKILL
     assert KILLED_AFTER <= len(acknowledged) < BATCHES
     with serving(store) as server:
         kept = kept_of_each(server)

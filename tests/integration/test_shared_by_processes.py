@@ -9,6 +9,7 @@ from pathlib import Path
 import opsboard
 from opsboard.adapters.sqlite import store as sqlite_store
 
+from .. import patience
 from .server import environment, serving
 
 FOLLOWER = str(Path(__file__).with_name("follower.py"))
@@ -56,7 +57,7 @@ def following(store: str) -> Iterator[Follower]:
             yield follower
             assert process.stdin is not None
             process.stdin.close()
-            assert process.wait(timeout=60) == 0
+            assert process.wait(timeout=patience.SECONDS) == 0
         finally:
             process.kill()
 

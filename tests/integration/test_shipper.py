@@ -4,13 +4,13 @@ import logging
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import opsboard
 import pytest
+from opsboard.adapters.shipper import shipper as shipper_module
 from opsboard.adapters.shipper.address import Address
 from opsboard.adapters.shipper.http_carrier import HttpCarrier
 from opsboard.adapters.shipper.shipper import Shipper
@@ -18,6 +18,7 @@ from opsboard.application.caught import AT_ONCE
 from opsboard.domain.event import MAX_SERVICE_LENGTH
 from opsboard.domain.series_key import SeriesKey
 
+from .. import patience
 from ..fakes import START_NS
 from .server import environment
 from .stand_in import TOKEN, Reply, StandIn
@@ -36,7 +37,8 @@ Ship = Callable[..., Shipper]
 
 
 @pytest.fixture
-def ship() -> Iterator[Ship]:
+def ship(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ship]:
+    monkeypatch.setattr(shipper_module, "TRY_SECONDS", patience.SECONDS)
     made: list[Shipper] = []
 
     def start(url: str, token: str | None = TOKEN, max_samples: int = 1_000) -> Shipper:
@@ -66,13 +68,6 @@ def latencies(stand_in: StandIn) -> list[float]:
     return [row["latency_ms"] for row in stand_in.rows]
 
 
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 def say(shipper: Shipper, message: str = "hi") -> None:
     said = {"level": "WARN", "type": "OPS", "service": "shop", "message": message}
     shipper.say_later(lambda: {**said, "meta": {"n": 1}})
@@ -82,7 +77,7 @@ def test_samples_and_events_arrive_with_token_and_key(stand_in: StandIn, ship: S
     shipper = ship(f"{stand_in.url}/behind/")
     observe(shipper, 1, 2)
     say(shipper)
-    shipper.close()
+    shipper.close(patience.SECONDS)
     assert latencies(stand_in) == [1, 2]
     assert stand_in.events == [
         {"level": "WARN", "type": "OPS", "service": "shop", "message": "hi", "meta": {"n": 1}}
@@ -101,7 +96,7 @@ def test_what_a_handler_raised_arrives_as_an_event(stand_in: StandIn, ship: Ship
             raise RuntimeError(f"a bug {number}")
         except RuntimeError as error:
             shipper.caught(error, service="shop", route="/cart/{id}", method="GET")
-    shipper.close()
+    shipper.close(patience.SECONDS)
     assert [event["type"] for event in stand_in.events] == [*["EXCEPTION"] * AT_ONCE, "OPS"]
     assert stand_in.events[-1]["meta"]["dropped_events"] == 3
     first = stand_in.events[0]
@@ -114,7 +109,7 @@ def test_it_goes_on_after_a_close(stand_in: StandIn, ship: Ship) -> None:
     shipper = ship(stand_in.url)
     for number in range(3):
         observe(shipper, number)
-        shipper.close()
+        shipper.close(patience.SECONDS)
         assert latencies(stand_in) == list(range(number + 1))
         assert shipper.unsent == 0
 
@@ -126,7 +121,7 @@ def test_what_an_outage_delays_arrives_once(ship: Ship) -> None:
     shipper = ship(stand_in.url)
     observe(shipper, 1)
     say(shipper)
-    until(lambda: shipper._delivery._in_hand is not None)
+    patience.eventually(lambda: shipper._delivery._in_hand is not None)
     observe(shipper, 2, 3)
     with stand_in.up():
         stand_in.wait(samples=3, events=1)
@@ -145,7 +140,7 @@ def test_an_answer_that_never_came_is_asked_for_again_under_the_same_key(
     observe(shipper, 1)
     stand_in.wait(requests=3)
     observe(shipper, 2)
-    shipper.close()
+    shipper.close(patience.SECONDS)
     assert latencies(stand_in) == [1, 2]
     keys = [headers["idempotency-key"] for _, headers in stand_in.requests]
     assert keys[0] == keys[1] == keys[2]
@@ -159,7 +154,7 @@ def test_a_connection_that_the_server_closed_meanwhile_is_opened_again(ship: Shi
         stand_in.wait(samples=1)
     with stand_in.up():
         observe(shipper, 2)
-        shipper.close()
+        shipper.close(patience.SECONDS)
     assert latencies(stand_in) == [1, 2]
 
 
@@ -170,7 +165,7 @@ def test_a_server_that_can_not_now_is_asked_again(
     stand_in.replies.append(Reply(status))
     shipper = ship(stand_in.url)
     observe(shipper, 1)
-    shipper.close()
+    shipper.close(patience.SECONDS)
     assert latencies(stand_in) == [1]
 
 
@@ -181,7 +176,7 @@ def test_a_wrong_token_or_address_loses_nothing_and_is_said_once(
     stand_in.replies += [Reply(status, detail="Writing needs the token")] * 2
     shipper = ship(stand_in.url)
     observe(shipper, 1)
-    shipper.close()
+    shipper.close(patience.SECONDS)
     assert latencies(stand_in) == [1]
     assert caplog.text.count(f"{stand_in.url}/samples answered {status}: Writing needs") == 1
 
@@ -195,7 +190,7 @@ def test_what_is_refused_for_good_is_dropped_and_told(
     observe(shipper, 1, 2)
     stand_in.wait(events=1)
     observe(shipper, 3)
-    shipper.close()
+    shipper.close(patience.SECONDS)
     assert latencies(stand_in) == [3]
     (told,) = stand_in.events
     assert told["meta"]["dropped_samples"] == 2
@@ -224,7 +219,7 @@ def test_a_server_that_asks_for_time_gets_it(stand_in: StandIn, ship: Ship, valu
     stand_in.wait(samples=1)
     assert len(pauses) == 1
     assert pauses[0] >= 100
-    shipper.close()
+    shipper.close(patience.SECONDS)
 
 
 def test_the_end_comes_in_time_and_says_what_is_left(
@@ -246,7 +241,7 @@ def test_a_full_buffer_is_told_of_when_the_server_is_back(ship: Ship) -> None:
         pass
     shipper = ship(stand_in.url, max_samples=5)
     observe(shipper, 0)
-    until(lambda: shipper._delivery._in_hand is not None)
+    patience.eventually(lambda: shipper._delivery._in_hand is not None)
     observe(shipper, *range(1, 9))
     with stand_in.up():
         stand_in.wait(samples=6, events=1)
@@ -270,12 +265,12 @@ def test_a_forked_process_ships_its_own_and_nothing_of_its_parents(
         try:
             assert shipper.unsent == 0
             observe(shipper, 10)
-            shipper.close()
+            shipper.close(patience.SECONDS)
             os._exit(0)
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    shipper.close()
+    shipper.close(patience.SECONDS)
     assert sorted(latencies(stand_in)) == [1, 2, 10]
     assert [event["message"] for event in stand_in.events] == ["of the parent"]
 
@@ -286,7 +281,7 @@ def python(source: str, **settings: str) -> str:
         env=environment(**settings),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patience.SECONDS,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
@@ -350,6 +345,6 @@ def test_its_own_log_names_no_token(caplog: pytest.LogCaptureFixture, ship: Ship
         with caplog.at_level(logging.DEBUG):
             shipper = ship(stand_in.url)
             observe(shipper, 1)
-            shipper.close()
+            shipper.close(patience.SECONDS)
     assert caplog.records
     assert TOKEN not in caplog.text

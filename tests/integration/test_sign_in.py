@@ -10,6 +10,7 @@ import httpx
 import pytest
 from opsboard.adapters.http.attempts import MAX_FAILURES
 
+from .. import patience
 from .server import TOKEN, Server, serving
 from .sse import streaming
 
@@ -28,7 +29,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def browser(guarded: Server) -> Iterator[httpx.Client]:
     """Somebody with no token, and a cookie jar."""
-    with httpx.Client(base_url=guarded.url, timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=guarded.url, timeout=patience.SECONDS, trust_env=False) as client:
         yield client
 
 

@@ -17,6 +17,7 @@ from opsboard.application.verify import verify
 from opsboard.domain.entry import Stream
 
 from ..fakes import CountingIds, ManualClock
+from ..patience import patiently
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ async def test_a_job_at_fault_fails_alone_and_the_writer_goes_on(
     store: SqliteStore, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     board = Opsboard(store, clock, CountingIds())
-    async with asyncio.timeout(30):
+    async with patiently():
         outcomes = await asyncio.gather(
             board.record_event("before"),
             store._writer.submit(overflowing),
@@ -49,7 +50,7 @@ async def test_a_job_at_fault_fails_alone_and_the_writer_goes_on(
 
 
 async def test_what_fails_within_a_job_of_the_background_ends_nothing(store: SqliteStore) -> None:
-    async with asyncio.timeout(30):
+    async with patiently():
         with pytest.raises(StoreUnavailable, match="too large"):
             await store._writer.submit_in_background(overflowing)
         await store.check_writable()
@@ -63,7 +64,7 @@ async def test_the_checkpoints_begin_once_the_file_can_be_opened(
     path = tmp_path / "late.db"
     growth = Growth()
     running = asyncio.create_task(checkpoint_all(path, growth))
-    async with asyncio.timeout(30):
+    async with patiently():
         while "can not be checkpointed now" not in caplog.text:
             await asyncio.sleep(0)
         with closing(sqlite3.connect(path)) as database:

@@ -10,16 +10,25 @@ from pathlib import Path
 import opsboard
 import pytest
 
+from .. import patience
+from ..patience import until
+from .ports import free_port
 from .server import serving
-from .workers import WHAT, WORKERS, Load, Row, counted, free_port, running, until, uvicorn
+from .workers import WHAT, WORKERS, Load, Row, counted, running, uvicorn
 
+PATIENT = [
+    f"--timeout={patience.SECONDS:.0f}",
+    f"--graceful-timeout={patience.SECONDS:.0f}",
+    "--no-control-socket",
+]
+"""A worker that gets no processor for a while is no dead one."""
 REQUESTS = 600
 
 
 def gunicorn(port: int, *flags: str) -> list[str]:
     return [
         "gunicorn", "workers_app:app", "--worker-class", "uvicorn_worker.UvicornWorker",
-        "--workers", str(WORKERS), "--bind", f"127.0.0.1:{port}", "--no-control-socket", *flags,
+        "--workers", str(WORKERS), "--bind", f"127.0.0.1:{port}", *PATIENT, *flags,
     ]  # fmt: skip
 
 
@@ -37,7 +46,7 @@ async def test_gunicorn_workers_write_one_file(tmp_path: Path, flags: tuple[str,
         await load.until_up()
         await load.run(REQUESTS)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=patience.SECONDS) == 0
     assert len(load.workers) == WORKERS
     assert await recorded(store) == load.seen
 
@@ -52,7 +61,7 @@ async def test_gunicorn_workers_ship_to_one_server(tmp_path: Path) -> None:
         await load.until_up()
         await load.run(REQUESTS)
         workers.send_signal(signal.SIGTERM)
-        assert workers.wait(timeout=60) == 0
+        assert workers.wait(timeout=patience.SECONDS) == 0
         assert len(load.workers) == WORKERS
         assert counted(server) == load.seen
 
@@ -63,7 +72,7 @@ async def test_threads_and_workers_of_wsgi_ship_to_one_server(tmp_path: Path) ->
     port = free_port()
     load = Load(port, workers=2, what=what)
     command = ["gunicorn", "wsgi_workers_app:app", "--bind", f"127.0.0.1:{port}"]
-    flags = ["--workers", "2", "--threads", "4", "--no-control-socket"]
+    flags = ["--workers", "2", "--threads", "4", *PATIENT]
     with (
         serving(f"sqlite:///{tmp_path / 'ops.db'}") as server,
         running([*command, *flags], port, server.url) as workers,
@@ -71,7 +80,7 @@ async def test_threads_and_workers_of_wsgi_ship_to_one_server(tmp_path: Path) ->
         await load.until_up()
         await load.run(REQUESTS)
         workers.send_signal(signal.SIGTERM)
-        assert workers.wait(timeout=60) == 0
+        assert workers.wait(timeout=patience.SECONDS) == 0
         assert counted(server) == load.seen
 
 
@@ -82,7 +91,7 @@ async def test_a_server_that_was_killed_for_a_while_counts_every_request_once(
     store, port = f"sqlite:///{tmp_path / 'ops.db'}", free_port()
     load = Load(port, workers=2)
     with ExitStack() as stack:
-        server = stack.enter_context(serving(store))
+        server = stack.enter_context(serving(store, "--port", str(free_port())))
         workers = stack.enter_context(running(uvicorn(port), port, server.url))
         await load.until_up()
         await load.run(300)
@@ -95,7 +104,7 @@ async def test_a_server_that_was_killed_for_a_while_counts_every_request_once(
             await load.run(300)
             server = stack.enter_context(serving(store, "--port", str(server.port)))
         workers.send_signal(signal.SIGTERM)
-        workers.wait(timeout=60)
+        workers.wait(timeout=patience.SECONDS)
         assert counted(server) == load.seen
         told = server.client.get("/events?service=shop&type=OPS&limit=500").json()
         assert [event for event in told if event["meta"]["dropped_samples"]] == []

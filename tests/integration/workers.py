@@ -2,17 +2,17 @@
 
 import asyncio
 import random
-import socket
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
+from .. import patience
 from .server import TOKEN, Server, environment
 
 WORKERS = 4
@@ -26,12 +26,6 @@ WHAT: list[What] = [
     ("GET", "/fails", ("/fails", "GET", 500)),
     ("GET", "/nothing/{}", ("(unmatched)", "GET", 404)),
 ]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 @contextmanager
@@ -50,13 +44,6 @@ def running(command: list[str], port: int, to: str) -> Iterator[subprocess.Popen
             process.kill()
 
 
-async def until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
-
-
 class Load:
     """Sends requests, and counts each by what its answer was."""
 
@@ -69,7 +56,7 @@ class Load:
         self._dice = random.Random(5)
 
     async def until_up(self) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + patience.SECONDS
         async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
             while True:
                 try:
@@ -82,7 +69,7 @@ class Load:
 
     async def run(self, requests: int) -> None:
         """Also until every worker has answered."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + patience.SECONDS
         while requests > 0 or len(self.workers) < self._wanted:
             assert time.monotonic() < deadline
             await asyncio.gather(*(self._some(requests_each=50) for _ in range(6)))
@@ -96,7 +83,9 @@ class Load:
         return self.seen.total() - before
 
     async def _some(self, requests_each: int) -> None:
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=60) as client:
+        async with httpx.AsyncClient(
+            base_url=self.url, trust_env=False, timeout=patience.SECONDS
+        ) as client:
             for _ in range(requests_each):
                 await self._one(client, self._dice.randrange(len(self._what)))
 
@@ -113,7 +102,8 @@ class Load:
 
 
 def uvicorn(port: int) -> list[str]:
-    return ["uvicorn", "workers_app:app", "--workers", "2", "--port", str(port)]
+    patient = ["--timeout-worker-healthcheck", str(int(patience.SECONDS))]
+    return ["uvicorn", "workers_app:app", "--workers", "2", "--port", str(port), *patient]
 
 
 def counted(server: Server) -> Counter[Row]:

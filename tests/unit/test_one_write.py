@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from opsboard.adapters.http.middleware import ASGIApp, Message, Receive, Scope, Send
 from opsboard.entrypoints.one_write import OneWrite, Outbox
+from opsboard.entrypoints.turns import Line
 
 LENGTH_2 = [(b"content-length", b"2")]
 
@@ -18,9 +19,11 @@ class Connection:
         self.handed_on: list[Message] = []
         self.responses = 0
         self.outbox = Outbox()
+        self.line = Line()
         self.cycle: Any = SimpleNamespace(
             scope={"method": method},
             keep_alive=keep_alive,
+            more_body=False,
             disconnected=False,
             flow=SimpleNamespace(write_paused=False),
             default_headers=[(b"date", b"today")],
@@ -49,7 +52,7 @@ class Connection:
         async def receive() -> Message:
             raise AssertionError("nobody reads")
 
-        await OneWrite(app, self.cycle, self.outbox)({}, receive, send)
+        await OneWrite(app, self.cycle, self.outbox, self.line)({}, receive, send)
 
 
 def head(headers: list[tuple[bytes, bytes]], status: int = 200) -> Message:

@@ -22,6 +22,7 @@ from .otlp.routes import otlp_routes
 from .overview_routes import overview_routes
 from .page_routes import page_routes
 from .problems import problem_response
+from .refusals import CountRefusals
 from .sample_routes import RecordSamples, sample_routes
 from .security_headers import SecurityHeaders
 from .series_routes import series_routes
@@ -90,7 +91,8 @@ def create_app(
         ("POST", "/samples"): record_samples,
     }
     routed = DirectRoutes(cast(ASGIApp, app), direct)
-    return LatencyMiddleware(SecurityHeaders(routed), service=SERVICE, to=board)
+    counted = CountRefusals(SecurityHeaders(routed), board.vitals.requests_refused)
+    return LatencyMiddleware(counted, service=SERVICE, to=board)
 
 
 def broadcast_of(board: Opsboard) -> EventBroadcast:

@@ -29,6 +29,10 @@ class MemoryStore:
         """See `Store.opened`."""
         yield self
 
+    async def faults(self) -> list[str]:
+        """See `Store.faults`; memory has none."""
+        return []
+
     async def check_writable(self) -> None:
         """Memory always takes a write."""
 

@@ -9,10 +9,9 @@ import logging
 import sqlite3
 from pathlib import Path
 
-import aiosqlite
-
+from ...application.fault_log import FaultLog
 from ...application.growth import Growth
-from .file import uri
+from .connection import connected
 
 EVERY_SECONDS = 1.0
 LAST_RESORT_PAGES = 16_384
@@ -23,18 +22,20 @@ _log = logging.getLogger(__name__)
 
 async def checkpoint_all(path: Path, growth: Growth) -> None:
     """Checkpoint the file at `path` after each commit, at most once a second, until cancelled."""
+    fault_log = FaultLog(_log, f"{path}: is checkpointed again")
     while True:
         try:
-            await _checkpoint_each_change(path, growth)
+            await _checkpoint_each_change(path, growth, fault_log)
         except sqlite3.Error as error:
-            _log.warning("%s: can not be checkpointed now: %s", path, error)
+            fault_log.met(f"{path}: can not be checkpointed now: {error}")
             await asyncio.sleep(EVERY_SECONDS)
 
 
-async def _checkpoint_each_change(path: Path, growth: Growth) -> None:
-    async with aiosqlite.connect(uri(path, "rw"), uri=True, isolation_level=None) as database:
+async def _checkpoint_each_change(path: Path, growth: Growth, fault_log: FaultLog) -> None:
+    async with connected(path, "rw") as database:
         while True:
             changed = growth.watch_changes()
             await database.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+            fault_log.over()
             await changed.wait()
             await asyncio.sleep(EVERY_SECONDS)

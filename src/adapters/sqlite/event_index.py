@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ...application.errors import DamagedReadModel
 from ...application.readable import readable
 from ...domain.entry import Recorded, Stream
 from ...domain.event import EventFilter, OperationalEvent, RecordedEvent
@@ -168,8 +169,12 @@ def _row(recorded: RecordedEvent) -> tuple[Any, ...]:
 
 def _event(row: Row) -> RecordedEvent:
     number, ts, level, type_, service, message, meta = row
-    event = OperationalEvent(ts, level, type_, service, message, msgspec.json.decode(meta))
-    return RecordedEvent(number, event)
+    try:
+        decoded = msgspec.json.decode(meta)
+    except (ValueError, TypeError) as error:
+        what = f"event {number} is damaged in the index: {error}"
+        raise DamagedReadModel(f"{what}; `opsboard rebuild` mends it") from error
+    return RecordedEvent(number, OperationalEvent(ts, level, type_, service, message, decoded))
 
 
 def _add(

@@ -10,7 +10,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ...application.errors import StoreUnavailable, StoreUnusable
+from ...domain.entry import Stream
 from . import schema
+from .wal import damaged_frame
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
@@ -43,7 +45,13 @@ def prepare(path: Path) -> None:
                 schema.migrate(connection)
     except (sqlite3.Error, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise StoreUnusable(f"{path}: can not be used: {reason}") from error
+        raise StoreUnusable(f"{path}: can not be used: {_on_one_line(reason)}") from error
+    except UnicodeDecodeError as error:  # what SQLite says of a damaged table may name it
+        raise StoreUnusable(f"{path}: is damaged: {_on_one_line(error)}") from error
+
+
+def _on_one_line(said: object) -> str:
+    return " ".join(str(said).split())
 
 
 def _make(path: Path) -> None:
@@ -122,6 +130,7 @@ def _check_content(path: Path) -> None:
     """Refuse a damaged file before anything is written to it, or beside it."""
     wal = path.with_name(f"{path.name}-wal")
     if wal.exists():
+        _check_log(path, wal)
         _check_tables(path, uri(path, "ro"))
         return
     before = _last_change(path)
@@ -132,6 +141,16 @@ def _check_content(path: Path) -> None:
             raise
         # Another process wrote it meanwhile, and an immutable file is read without its lock.
         _check_tables(path, uri(path, "ro"))
+
+
+def _check_log(path: Path, wal: Path) -> None:
+    """Before SQLite reads it: looked at again, since another process may write it meanwhile."""
+    found = damaged_frame(wal)
+    if found is not None and all(damaged_frame(wal) == found for _ in range(2)):
+        raise StoreUnusable(
+            f"{path}: is damaged: in {wal.name}, frame {found} is not as it was written, and "
+            "acknowledged entries follow, which would be dropped: go back to a backup"
+        )
 
 
 def _last_change(path: Path) -> tuple[int, int]:
@@ -146,13 +165,15 @@ def _check_tables(path: Path, address: str) -> None:
             connection.execute("BEGIN")
             streams = connection.execute("SELECT stream, number FROM head").fetchall()
             for stream, number in streams:
+                if stream not in set(Stream):
+                    raise StoreUnusable(f"{path}: is damaged: there is no stream {stream!r}")
                 _check_end(path, connection, stream, number)
             if path.stat().st_size <= _QUICK_CHECK_BYTES:
                 (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
                 if verdict != "ok":
-                    raise StoreUnusable(f"{path}: is damaged: {' '.join(verdict.split())}")
+                    raise StoreUnusable(f"{path}: is damaged: {_on_one_line(verdict)}")
         except sqlite3.DatabaseError as error:
-            raise StoreUnusable(f"{path}: is damaged: {error}") from error
+            raise StoreUnusable(f"{path}: is damaged: {_on_one_line(error)}") from error
 
 
 def _check_end(path: Path, connection: sqlite3.Connection, stream: str, number: int) -> None:
@@ -171,13 +192,27 @@ def _check_writable(path: Path) -> None:
         connection.execute("ROLLBACK")
 
 
+def integrity_faults(path: Path) -> list[str]:
+    """What SQLite finds wrong with tables and indexes, in its words. Raises `StoreUnavailable`."""
+    try:
+        with closing(sqlite3.connect(uri(path, "ro"), uri=True, isolation_level=None)) as database:
+            found = [str(row[0]) for row in database.execute("PRAGMA integrity_check(20)")]
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise StoreUnavailable(f"{path}: can not be read: {error}") from error
+    return [] if found == ["ok"] else [line for text in found for line in text.splitlines()]
+
+
 def size_on_disk(path: Path) -> int:
-    """What the file and its write-ahead log take, in bytes. Raises `StoreUnavailable`."""
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise StoreUnavailable(f"{path}: {error.strerror}") from error
-    try:
-        return size + path.with_name(f"{path.name}-wal").stat().st_size
-    except FileNotFoundError:
-        return size
+    """What the file and its write-ahead log take, in bytes; what was removed takes nothing.
+
+    Raises `StoreUnavailable`.
+    """
+    size = 0
+    for each in (path, path.with_name(f"{path.name}-wal")):
+        try:
+            size += each.stat().st_size
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StoreUnavailable(f"{path}: {error.strerror}") from error
+    return size

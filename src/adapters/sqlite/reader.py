@@ -3,14 +3,14 @@
 import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
 
-from ...application.errors import StoreUnavailable
-from .file import uri
+from ...application.errors import StoreUnavailable, StoreUnusable
+from .connection import connected
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -46,17 +46,19 @@ class Reader:
 
     @asynccontextmanager
     async def opened(self, path: Path) -> AsyncIterator[None]:
-        """Read the file at `path` for as long as the context lasts."""
+        """Read the file at `path` for as long as the context lasts. Raises `StoreUnusable`."""
 
         def factory(*args: Any, **kwargs: Any) -> Snapshot:
             self._snapshot = Snapshot(*args, **kwargs)
             self._snapshot.questions = deque()
             return self._snapshot
 
-        async with aiosqlite.connect(
-            uri(path, "ro"), uri=True, isolation_level=None, factory=factory
-        ) as database:
-            self._database = database
+        async with AsyncExitStack() as stack:
+            connecting = connected(path, "ro", factory=factory)
+            try:
+                self._database = await stack.enter_async_context(connecting)
+            except sqlite3.Error as error:
+                raise StoreUnusable(f"{path}: can not be used: {error}") from error
             try:
                 yield
             finally:

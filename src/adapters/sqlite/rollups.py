@@ -10,14 +10,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from ...application.errors import DamagedReadModel, StoreUnavailable
+from ...application.errors import DamagedReadModel
 from ...application.ports import Coverage, RollupChange, RollupState, StoredRollup
+from ...application.project_errors import GROUPS, SETTLED
 from ...domain.cumulative import CumulativePoint
 from ...domain.rollup import Rollups
 from ...domain.series import SeriesSeen
 from ...domain.tier import EVER, Tier, Window
 from ..columns import DamagedColumns, pack, unpack
-from ..rollup_blob import decode_rollups, encode_rollups
+from ..rollup_blob import Misplaced, decode_rollups, encode_rollups
 from .reader import Reader, Row
 from .unpacked import MAX_PACKED_BYTES, UnpackedRollups
 from .writer import GroupCommit, Writer
@@ -25,6 +26,10 @@ from .writer import GroupCommit, Writer
 TOTAL, EXPIRED, SERIES, SETTLED_UPTO = "total", "expired", "series", "settled_upto"
 STREAMS = "streams"
 MAX_PARAMETERS = 500
+
+_FOLDS = {TOTAL, EXPIRED, SERIES, SETTLED_UPTO, STREAMS, "event_index", GROUPS, SETTLED}
+"""Every name in the table `fold`: with any other, one of these is damaged."""
+_TIERS = frozenset(Tier)
 
 _SERIES_MAGIC, _SERIES_VERSION = b"OPSK", 1
 _STREAMS_MAGIC, _STREAMS_VERSION = b"OPSC", 1
@@ -86,7 +91,7 @@ class SqliteRollups:
 
     def _unpack(self, row: Row) -> StoredRollup:
         tier, start_ms, first_ms, last_ms, blob = row
-        name = (tier, start_ms, hashlib.sha256(blob).digest())
+        name = (tier, start_ms, first_ms, last_ms, hashlib.sha256(blob).digest())
         rollups = self._unpacked.get(name, lambda: _rollup(row).rollups)
         return StoredRollup(Tier(tier), start_ms, first_ms, last_ms, rollups)
 
@@ -150,7 +155,7 @@ def _state(states: Mapping[str, Row], unclosed: Sequence[tuple[Tier, int]]) -> R
     return RollupState(
         checkpoint=checkpoint,
         settled_upto=states.get(SETTLED_UPTO, (0, b""))[0],
-        total=_total(total),
+        total=_total(total, checkpoint),
         expired=_unpacked(states.get(EXPIRED, (0, b""))[1], "the total of what expired"),
         series=_unpacked_series(series) if series else (),
         streams=_unpacked_streams(states.get(STREAMS, (0, b""))[1]),
@@ -158,27 +163,36 @@ def _state(states: Mapping[str, Row], unclosed: Sequence[tuple[Tier, int]]) -> R
     )
 
 
-def _total(blob: bytes) -> Rollups | None:
+def _total(blob: bytes, checkpoint: int) -> Rollups | None:
     """The one that can be summed up anew where it is damaged."""
     try:
-        return decode_rollups(blob) if blob else None
+        return decode_rollups(blob, _place_of_total(checkpoint)) if blob else None
+    except Misplaced as error:
+        what = f"up to where samples are rolled up, {checkpoint!r}, is damaged"
+        raise DamagedReadModel(f"{what}; `opsboard rebuild` mends it") from error
     except DamagedColumns as error:
         _log.error("the total of all samples %s; it is summed up anew", error)
         return None
 
 
-def _unpacked(blob: bytes, what: str) -> Rollups:
+def _place_of_total(checkpoint: int) -> Sequence[int]:
+    return (0, 0, 0, checkpoint)
+
+
+def _unpacked(blob: bytes, what: str, place: Sequence[int] = ()) -> Rollups:
     try:
-        return decode_rollups(blob) if blob else Rollups.none()
+        return decode_rollups(blob, place) if blob else Rollups.none()
     except DamagedColumns as error:
-        raise DamagedReadModel(f"{what} {error}; `opsboard rebuild` mends it") from error
+        mending = "`opsboard rebuild` mends it where its samples are kept"
+        raise DamagedReadModel(f"{what} {error}; {mending}") from error
 
 
 def _unpacked_series(blob: bytes) -> list[SeriesSeen]:
     try:
         return _series_decoder.decode(unpack(_SERIES_MAGIC, _SERIES_VERSION, blob)[0])
     except (DamagedColumns, ValueError) as error:
-        raise StoreUnavailable(f"the table of series {error}") from error
+        message = f"the table of series {error}; `opsboard rebuild` mends it unless retention ran"
+        raise DamagedReadModel(message) from error
 
 
 def _unpacked_streams(blob: bytes) -> Sequence[CumulativePoint]:
@@ -193,13 +207,15 @@ def _unpacked_streams(blob: bytes) -> Sequence[CumulativePoint]:
 
 def _rollup(row: Row) -> StoredRollup:
     tier, start_ms, first_ms, last_ms, blob = row
+    if tier not in _TIERS:
+        raise DamagedReadModel(f"a rollup of {tier!r} ms is stored; `opsboard rebuild` mends it")
     what = f"the rollup of the {Tier(tier).name.lower()} at {start_ms} ms"
-    return StoredRollup(Tier(tier), start_ms, first_ms, last_ms, _unpacked(blob, what))
+    return StoredRollup(Tier(tier), start_ms, first_ms, last_ms, _unpacked(blob, what, row[:4]))
 
 
 def _row(rollup: StoredRollup) -> Row:
-    blob = encode_rollups(rollup.rollups)
-    return (rollup.tier, rollup.start_ms, rollup.first_ms, rollup.last_ms, blob)
+    place = (rollup.tier, rollup.start_ms, rollup.first_ms, rollup.last_ms)
+    return (*place, encode_rollups(rollup.rollups, place))
 
 
 def _taken_out(rows: list[Row]) -> Iterator[Row]:
@@ -223,7 +239,7 @@ class _Packed(NamedTuple):
 
 def _packed(change: RollupChange) -> _Packed:
     return _Packed(
-        encode_rollups(change.total),
+        encode_rollups(change.total, _place_of_total(change.checkpoint)),
         pack(_SERIES_MAGIC, _SERIES_VERSION, _encoder.encode(change.series), []),
         None
         if change.streams is None
@@ -237,6 +253,7 @@ def _packed(change: RollupChange) -> _Packed:
 
 def _load(connection: sqlite3.Connection) -> tuple[dict[str, Row], list[tuple[Tier, int]]]:
     rows = connection.execute("SELECT name, checkpoint, state FROM fold").fetchall()
+    _check_names(connection, {name for name, *_ in rows})
     unclosed = [
         (tier, start)
         for tier in (Tier.HOUR, Tier.DAY)
@@ -248,6 +265,16 @@ def _load(connection: sqlite3.Connection) -> tuple[dict[str, Row], list[tuple[Ti
         )
     ]
     return {name: tuple(state) for name, *state in rows}, unclosed
+
+
+def _check_names(connection: sqlite3.Connection, names: Set[str]) -> None:
+    """Where the name of a fold is damaged, that fold is missing: entries would be folded again."""
+    if unknown := sorted(names - _FOLDS, key=str):
+        raise DamagedReadModel(f"a fold is stored under the unknown name {unknown[0]!r}")
+    missing = {TOTAL, SERIES} - names
+    if missing and connection.execute("SELECT 1 FROM rollup LIMIT 1").fetchone():
+        what = f"there are rollups, but no fold {min(missing)!r}"
+        raise DamagedReadModel(f"{what}; `opsboard rebuild` mends it")
 
 
 def _number(connection: sqlite3.Connection, name: str) -> int:
@@ -317,7 +344,8 @@ def _settle(
 
 
 def _clear(connection: GroupCommit) -> None:
-    _drop_damaged_streams(connection)
+    connection.execute("REINDEX")  # rows are found by indexes here
+    _drop_what_is_damaged(connection)
     for tier in Tier:
         connection.execute(
             f"DELETE FROM rollup WHERE tier = {tier:d} AND start_ms IN "
@@ -330,22 +358,35 @@ def _clear(connection: GroupCommit) -> None:
     connection.execute("DELETE FROM settled")
     connection.execute("DELETE FROM minute_entry")
     if upto := _number(connection, SETTLED_UPTO):
-        connection.execute(
-            "UPDATE fold SET checkpoint = ?, state = x'' WHERE name = ?", (upto, TOTAL)
-        )
+        connection.execute("INSERT OR REPLACE INTO fold VALUES (?, ?, x'')", (TOTAL, upto))
     else:
         connection.execute("DELETE FROM rollup")
         connection.execute("DELETE FROM fold WHERE name IN (?, ?)", (TOTAL, SERIES))
 
 
-def _drop_damaged_streams(connection: GroupCommit) -> None:
+def _drop_what_is_damaged(connection: GroupCommit) -> None:
     """What counters stood at stays: folding the same entries again does not change it."""
+    _drop_unknown_names(connection)
+    places = ", ".join("?" * len(Tier))
+    connection.execute(f"DELETE FROM rollup WHERE tier NOT IN ({places})", tuple(Tier))
     sql = "SELECT state FROM fold WHERE name = ?"
     for (blob,) in connection.execute(sql, (STREAMS,)).fetchall():
         try:
             _unpacked_streams(blob)
         except DamagedReadModel:
             connection.execute("DELETE FROM fold WHERE name = ?", (STREAMS,))
+
+
+def _drop_unknown_names(connection: GroupCommit) -> None:
+    """A fold whose name is damaged is folded anew, but for the one that nothing brings back."""
+    stored = dict(connection.execute("SELECT name, state FROM fold").fetchall())
+    unknown = stored.keys() - _FOLDS
+    if SETTLED_UPTO not in stored and "event_index" in stored:
+        for name in unknown:
+            if not stored[name]:
+                what = f"the fold {name!r} may be {SETTLED_UPTO!r}, which the journal does not tell"
+                raise DamagedReadModel(f"{what}: go back to a backup")
+    connection.executemany("DELETE FROM fold WHERE name = ?", [(name,) for name in unknown])
 
 
 def _expire(connection: GroupCommit, *, tier: Tier, before_ms: int, limit: int) -> int:

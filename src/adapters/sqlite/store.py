@@ -1,13 +1,14 @@
 """The store in one file: its writer, its readers, and what they serve."""
 
 import asyncio
+import zlib
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...application.errors import StoreUnavailable, StoreUnusable
+from ...application.errors import DamagedSetting, StoreUnavailable, StoreUnusable
 from ...application.growth import Growth
 from ...application.ports import Clock, StoreVitals
 from ...domain.entry import Stream
@@ -15,7 +16,7 @@ from .backup import back_up
 from .checkpoint import checkpoint_all
 from .compact import compact
 from .event_index import SqliteEventIndex
-from .file import prepare, size_on_disk
+from .file import integrity_faults, prepare, size_on_disk
 from .folds import SqliteFolds
 from .journal import SqliteJournal
 from .reader import Reader
@@ -33,7 +34,7 @@ class SqliteStore:
         self._path = path
         self._opened = False
         self._growth = Growth()
-        self._writer = Writer(path, self._growth.notify)
+        self._writer = Writer(path, self._growth.notify, clock)
         self._for_journal, self._for_queries = Reader(), Reader()
         self.journal = SqliteJournal(clock, self._writer, self._for_journal, self._growth)
         self.event_index = SqliteEventIndex(self.journal, self._writer, self._for_queries)
@@ -60,10 +61,10 @@ class SqliteStore:
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         running = asyncio.create_task(self._writer.run(ready))
         try:
-            await ready
-        except StoreUnavailable as error:
-            raise StoreUnusable(f"{self._path}: can not be used: {error}") from error
-        try:
+            try:
+                await asyncio.shield(ready)
+            except StoreUnavailable as error:
+                raise StoreUnusable(f"{self._path}: can not be used: {error}") from error
             yield
         finally:
             self._writer.close()
@@ -87,7 +88,7 @@ class SqliteStore:
         value = await self._for_queries.fetch_value(
             "SELECT value FROM setting WHERE name = ?", (name,)
         )
-        return None if value is None else str(value)
+        return None if value is None else _checked(name, str(value))
 
     async def keep_setting(self, name: str, value: str) -> None:
         """See `Store.keep_setting`."""
@@ -101,9 +102,14 @@ class SqliteStore:
         """See `Store.compact`."""
         return compact(self._path, self._writer)
 
+    async def faults(self) -> list[str]:
+        """See `Store.faults`."""
+        return await asyncio.to_thread(integrity_faults, self._path)
+
     async def check_writable(self) -> None:
         """See `Store.check_writable`."""
-        await self._writer.submit(_probe)
+        await self._writer.submit_probe(_probe)
+        self._writer.refusals.check()
 
     async def vitals(self) -> StoreVitals:
         """See `Store.vitals`; the size is that of the file and its write-ahead log."""
@@ -126,7 +132,20 @@ async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]
 
 
 def _keep_setting(connection: GroupCommit, *, name: str, value: str) -> None:
-    connection.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, value))
+    row = (name, f"{value}\n{_checksum(value)}")
+    connection.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", row)
+
+
+def _checked(name: str, stored: str) -> str:
+    """The setting without its checksum, which older versions did not write."""
+    value, written, checksum = stored.partition("\n")
+    if written and checksum != _checksum(value):
+        raise DamagedSetting(f"the setting {name!r} is damaged: {value!r}; choose it again")
+    return value
+
+
+def _checksum(value: str) -> str:
+    return f"{zlib.crc32(value.encode()):08x}"
 
 
 def _probe(connection: GroupCommit) -> None:

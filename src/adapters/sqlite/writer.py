@@ -14,16 +14,25 @@ import aiosqlite
 import msgspec
 
 from ...application.errors import OpsboardError, Overloaded, StoreUnavailable
+from ...application.ports import Clock
 from ...domain.entry import Stream
 from .checkpoint import LAST_RESORT_PAGES
 from .commit_times import CommitTimes
-from .file import uri
+from .connection import connected
+from .opened_files import OpenedFiles
+from .refusals import Refusals
 
 MAX_WAITING = 8_192
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+CROWD = 1_024
+PATIENCE_SECONDS = 0.1
+"""Where more than `CROWD` wait, and the first of them for longer, who comes now would wait longer
+still: the disk is too slow for all of them."""
 MAX_COMMIT_BYTES = 256 * 1024
 COMMITS_PER_BACKGROUND_JOB = 32
 BUSY_SECONDS = 5.0
-
+_OF_A_JOB = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
+"""What a single job can do wrong; all other errors of a database are the store's."""
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -45,10 +54,14 @@ class GroupCommit(sqlite3.Connection):
     """What jobs of this transaction still have to write together, before it is committed."""
     shared: dict[Stream, Any]
     """What jobs of this transaction hand to each other."""
+    files: OpenedFiles
 
     def commit(self) -> None:
-        """Run and commit the jobs; their results or refusals are in `outcomes`."""
-        self.at_end, self.shared = [], {}
+        """Run and commit the jobs, if any; their results or refusals are in `outcomes`."""
+        self.at_end, self.shared, self.outcomes = [], {}, []
+        self._check_files()
+        if not self.jobs:
+            return
         self.execute("BEGIN IMMEDIATE")
         try:
             self.outcomes = list(self._attempted())
@@ -59,6 +72,20 @@ class GroupCommit(sqlite3.Connection):
             if self.in_transaction:
                 with suppress(sqlite3.Error):
                     self.execute("ROLLBACK")
+            raise
+
+    def _check_files(self) -> None:
+        """Raise `StoreUnavailable` where nobody would find what is committed.
+
+        What the write-ahead log holds goes into the file then, whatever its name is by now: the log
+        would be taken for that of another file of the store's name.
+        """
+        try:
+            self.files.check()
+        except StoreUnavailable:
+            if self.files.log_is_left_alone:
+                with suppress(sqlite3.Error):
+                    self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             raise
 
     def _attempted(self) -> Iterator[Outcome]:
@@ -73,6 +100,7 @@ class GroupCommit(sqlite3.Connection):
 class _Waiting(msgspec.Struct, gc=False):
     job: Job
     size: int
+    since: float
     done: asyncio.Future[Any]
 
 
@@ -83,12 +111,24 @@ class Writer:
     append waits, and once in a while when appends never cease.
     """
 
-    def __init__(self, path: Path, on_commit: Callable[[Iterable[Stream]], None]) -> None:
-        """Write to the file at `path`; tell `on_commit` to which streams each commit appended."""
+    def __init__(
+        self,
+        path: Path,
+        on_commit: Callable[[Iterable[Stream]], None],
+        clock: Clock,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Write to the file at `path`; tell `on_commit` to which streams each commit appended.
+
+        `now` gives seconds, to know by how long an append has waited.
+        """
+        self._now = now
         self._path = path
+        self.refusals = Refusals(path, clock, _log)
         self._on_commit = on_commit
         self._appends: deque[_Waiting] = deque()
         self._background: deque[_Waiting] = deque()
+        self._waiting_bytes = 0
         self._commits_since_background = 0
         self._work = asyncio.Event()
         self._connection: GroupCommit | None = None
@@ -108,21 +148,20 @@ class Writer:
             return self._connection
 
         try:
-            async with aiosqlite.connect(
-                uri(self._path, "rw"),
-                uri=True,
-                isolation_level=None,
-                factory=factory,
-                timeout=BUSY_SECONDS,
-                cached_statements=256,
+            async with connected(
+                self._path, "rw", factory=factory, timeout=BUSY_SECONDS, cached_statements=256
             ) as database:
                 await database.execute_fetchall("PRAGMA journal_mode = WAL")
                 await database.execute_fetchall("PRAGMA synchronous = FULL")
                 # Zeros written over what is removed would double what retention writes.
                 await database.execute_fetchall("PRAGMA secure_delete = OFF")
                 await database.execute_fetchall(f"PRAGMA wal_autocheckpoint = {LAST_RESORT_PAGES}")
+                # A first read opens the write-ahead log too.
+                await database.execute_fetchall("SELECT 1 FROM store")
+                self._opened().files = OpenedFiles(self._path)
                 ready.set_result(None)
                 await self._commit_all(database)
+                await self._commit(database, [])
         except sqlite3.Error as error:
             if not ready.done():
                 ready.set_exception(StoreUnavailable(str(error)))
@@ -154,22 +193,21 @@ class Writer:
         while self._appends and size + self._appends[0].size <= MAX_COMMIT_BYTES:
             batch.append(self._appends.popleft())
             size += batch[-1].size
+        self._waiting_bytes -= size
         return batch
 
     async def _commit(self, database: aiosqlite.Connection, batch: list[_Waiting]) -> None:
-        connection = self._connection
-        if connection is None:
-            raise StoreUnavailable("the store is closed")
+        connection = self._opened()
         connection.jobs = [waiting.job for waiting in batch]
         try:
             started = time.perf_counter_ns()
             await database.commit()
             self.commit_times.add(time.perf_counter_ns() - started)
-        except sqlite3.OperationalError as error:
-            _fail_all(batch, error)
-            return
         except Exception as error:  # noqa: BLE001 - what one job raises must not end the writer
-            await self._after_a_fault(database, batch, error)
+            if _is_of_the_store(error):
+                self._refuse(batch, error)
+            else:
+                await self._after_a_fault(database, batch, error)
             return
         except BaseException as error:
             _fail_all(batch, error)
@@ -179,7 +217,19 @@ class Writer:
                 _fail(waiting.done, outcome)
             elif not waiting.done.done():
                 waiting.done.set_result(outcome)
+        if connection.shared:
+            self.refusals.end()
         self._on_commit(list(connection.shared))
+
+    def _opened(self) -> GroupCommit:
+        if self._connection is None:
+            raise StoreUnavailable("the store is closed")
+        return self._connection
+
+    def _refuse(self, batch: Sequence[_Waiting], error: Exception) -> None:
+        """The store is at fault, and undid what it had of the batch."""
+        self.refusals.add(_unavailable(error))
+        _fail_all(batch, error)
 
     async def _after_a_fault(
         self, database: aiosqlite.Connection, batch: list[_Waiting], error: Exception
@@ -197,9 +247,24 @@ class Writer:
 
         Raises `Overloaded` at once where too many wait, `StoreUnavailable` where the commit fails.
         """
-        if len(self._appends) >= MAX_WAITING:
+        if self._has_too_many(size):
             raise Overloaded("too many writes are waiting for the disk")
-        return self._enqueue(self._appends, job, size)
+        done = self._enqueue(self._appends, job, size)
+        self._waiting_bytes += size
+        return done
+
+    def _has_too_many(self, size: int) -> bool:
+        """Of those that wait, for one more of this size; alone it may have any."""
+        waiting = len(self._appends)
+        if not waiting:
+            return False
+        if waiting >= MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES:
+            return True
+        return waiting >= CROWD and self._now() - self._appends[0].since > PATIENCE_SECONDS
+
+    def submit_probe(self, job: Callable[[GroupCommit], T]) -> Awaitable[T]:
+        """Commit the job, which tells whether that can be done: also where too many wait."""
+        return self._enqueue(self._appends, job, 0)
 
     def submit_in_background(self, job: Callable[[GroupCommit], T]) -> Awaitable[T]:
         """Commit the job by itself when there is time for it. Raises `StoreUnavailable`."""
@@ -211,7 +276,7 @@ class Writer:
         if self._closing:
             raise StoreUnavailable("the store is closed")
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        queue.append(_Waiting(job, size, done))
+        queue.append(_Waiting(job, size, self._now(), done))
         self._work.set()
         return done
 
@@ -227,9 +292,21 @@ class Writer:
                 _fail(queue.popleft().done, StoreUnavailable("the store is closed"))
 
 
+def _is_of_the_store(error: Exception) -> bool:
+    if isinstance(error, _OF_A_JOB):
+        return False
+    return isinstance(error, sqlite3.DatabaseError | StoreUnavailable)
+
+
 def _fail_all(batch: Sequence[_Waiting], error: BaseException) -> None:
     for waiting in batch:
-        _fail(waiting.done, StoreUnavailable(f"the store can not be written: {error}"))
+        _fail(waiting.done, _unavailable(error))
+
+
+def _unavailable(error: BaseException) -> StoreUnavailable:
+    if isinstance(error, StoreUnavailable):
+        return error
+    return StoreUnavailable(f"the store can not be written: {error}")
 
 
 def _fail(done: asyncio.Future[Any], error: OpsboardError) -> None:

@@ -1,5 +1,6 @@
 """One Chromium for each file of tests; where there is none, they are skipped, and say so."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,9 +10,13 @@ import pytest
 from opsboard.adapters.http.built_page import Dashboard
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from ... import patience
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--no-sandbox", "--disable-gpu"]
-WAIT_MS = 15_000
+WAIT_MS = patience.SECONDS * 1_000
+LISTENING = re.compile(" · opsboard$")
+"""The title, once the page is drawn and takes keys."""
 
 Visit = Callable[..., Page]
 
@@ -25,7 +30,9 @@ def chromium() -> str | None:
 def browsing() -> Iterator[Browser]:
     """A browser without a window. `chromium` must have found one."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=chromium(), args=FLAGS, timeout=WAIT_MS
+        )
         yield browser
         browser.close()
 
@@ -63,6 +70,7 @@ def visit(browser: Browser, complaints: list[str]) -> Iterator[Visit]:
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
         page.goto(address)
+        expect(page).to_have_title(LISTENING)
         return page
 
     yield open_page

@@ -14,6 +14,8 @@ from playwright.sync_api import expect
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from ... import patience
+from ..ports import free_port
 from ..server import TOKEN, serving
 from . import traffic
 from .conftest import Visit
@@ -59,7 +61,7 @@ def test_a_restart_is_told_and_survived(
     visit: Visit, complaints: list[str], tmp_path: Path
 ) -> None:
     store = f"sqlite:///{tmp_path / 'ops.db'}"
-    with serving(store) as first:
+    with serving(store, "--port", str(free_port())) as first:
         traffic.say(first, "before")
         page = visit(f"{first.url}?view=events")
         expect(page.get_by_text("before")).to_be_visible()
@@ -101,7 +103,7 @@ def mounted() -> Iterator[str]:
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
     thread.start()
     try:
-        assert started.wait(30)
+        assert started.wait(patience.SECONDS)
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/ops"
     finally:
         server.force_exit = server.should_exit = True

@@ -18,6 +18,7 @@ from opsboard.domain.retention import DAY_NS, Retention
 from opsboard.domain.validation import InvalidInput
 
 from ...fakes import SECOND_NS, CountingIds, ManualClock
+from ...patience import patiently
 
 KEPT = Retention(events=2 * DAY_NS)
 
@@ -279,7 +280,7 @@ async def test_a_running_board_keeps_up_and_saves_at_its_end(
     for n in range(1, 4):
         await fail(board)
         clock.advance(11 * SECOND_NS)
-        async with asyncio.timeout(20):
+        async with patiently():
             while (await store.folds.load(GROUPS)).checkpoint < n:
                 await asyncio.sleep(0.01)
     running.cancel()

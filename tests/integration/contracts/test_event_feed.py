@@ -8,6 +8,7 @@ from opsboard.domain.entry import Stream
 from opsboard.domain.event import OperationalEvent
 
 from ...fakes import START_NS
+from ...patience import patiently
 
 
 def events(count: int) -> list[OperationalEvent]:
@@ -58,6 +59,6 @@ async def test_following_gives_what_is_there_and_what_comes(store: Store) -> Non
     while not seen:
         await asyncio.sleep(0)
     await store.journal.append(Stream.EVENTS, events(2))
-    async with asyncio.timeout(10):
+    async with patiently():
         await following
     assert seen == [2, 3, 4]

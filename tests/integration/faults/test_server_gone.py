@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from ... import patience
+from ...patience import until
+from ..ports import free_port
 from ..server import serving
-from ..workers import Load, counted, free_port, running, until, uvicorn
+from ..workers import Load, counted, running, uvicorn
 from .lengths import length
 
 
@@ -23,7 +26,7 @@ async def test_samples_wait_for_a_server_that_was_killed_and_count_once(
     store, port = f"sqlite:///{tmp_path / 'ops.db'}", free_port()
     load = Load(port, workers=2)
     with ExitStack() as stack:
-        server = stack.enter_context(serving(store))
+        server = stack.enter_context(serving(store, "--port", str(free_port())))
         workers = stack.enter_context(running(uvicorn(port), port, server.url))
         await load.until_up()
         await load.run(300)
@@ -39,7 +42,7 @@ async def test_samples_wait_for_a_server_that_was_killed_and_count_once(
         record_property("seconds until all were counted", round(time.monotonic() - back, 1))
         await load.run(300)
         workers.terminate()
-        workers.wait(timeout=60)
+        workers.wait(timeout=patience.SECONDS)
         record_property("seconds without a server", seconds)
         record_property("requests in that time", meanwhile)
         record_property("requests in all", load.seen.total())

@@ -5,7 +5,7 @@ import asyncio
 from ....application.board import Opsboard
 from ....application.query_metrics import MetricsQuestion
 from .forms import Form
-from .gzip_parts import Part
+from .gzip_parts import Part, gzip_file
 from .own import own_families
 from .page import Page
 
@@ -39,10 +39,7 @@ class Exposition:
 
     async def gzipped(self, question: MetricsQuestion, form: Form) -> bytes:
         """The answer as a gzip file. Raises `InvalidInput`, `StoreUnavailable`."""
-        async with self._rendering:
-            page = self._page(question, form)
-            parts = await self._render(question, page)
-            return await asyncio.to_thread(page.gzipped, parts)
+        return await asyncio.to_thread(gzip_file, await self.parts(question, form))
 
     async def _render(self, question: MetricsQuestion, page: Page) -> list[Part]:
         answer = await self._board.metrics_queries.answer(question)

@@ -1,6 +1,6 @@
 """Metric families, and what an encoder of them does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
@@ -8,8 +8,11 @@ import msgspec
 
 from ....domain.rollup import Rollups
 
-Labels: TypeAlias = Sequence[tuple[str, str]]
+Labels: TypeAlias = tuple[tuple[str, str], ...]
 """Name and value of each, in the order of their names."""
+
+LABELS_KEPT = 1024
+"""How many labels an encoder keeps as they are written."""
 
 
 class Kind(StrEnum):
@@ -37,23 +40,32 @@ class Values(msgspec.Struct, frozen=True):
 
 
 class Histograms(msgspec.Struct, frozen=True):
-    """Histograms of one family, with bounds in seconds; `labels` go with the series."""
+    """Histograms of one family, with bounds in seconds.
+
+    `labels` are a name and each series' value, in the order of their names.
+    """
 
     family: Family
     bounds: Sequence[float]
     rollups: Rollups
-    labels: Sequence[Labels]
+    labels: Sequence[tuple[str, Sequence[str]]] = ()
 
 
 class Encoder(Protocol):
-    """One format: a family of histograms is its head and parts of it, and others come whole."""
+    """One format: a family of histograms is its head and pieces of it, and others come whole."""
+
+    memory_level: int
+    """Of zlib, with which the format is compressed in the least time."""
 
     def head(self, family: Family, length: int) -> bytes:
         """What stands before the histograms of a family, which have `length` bytes in all."""
         ...
 
-    def histograms(self, part: Histograms) -> bytes:
-        """Some histograms of a family."""
+    def histograms(self, some: Histograms, cuts: Sequence[int]) -> Iterator[bytes]:
+        """Some histograms of a family, in pieces that end before the series at these places.
+
+        Several threads may encode at once.
+        """
         ...
 
     def values(self, values: Values) -> bytes:

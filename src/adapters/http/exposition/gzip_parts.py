@@ -30,9 +30,9 @@ class Part(msgspec.Struct, frozen=True):
     shift: int
 
     @classmethod
-    def of(cls, content: bytes) -> "Part":
-        """Compress; on a thread, it does not hold up others."""
-        deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    def of(cls, content: bytes, memory_level: int = zlib.DEF_MEM_LEVEL) -> "Part":
+        """Compress, with a table of that size; on a thread, it does not hold up others."""
+        deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, memory_level)
         deflated = deflate.compress(content) + deflate.flush(zlib.Z_SYNC_FLUSH)
         return cls(deflated, len(content), zlib.crc32(content), _power_of_x(8 * len(content)))
 
@@ -65,6 +65,25 @@ def _product(a: int, b: int) -> int:
     return product
 
 
+def _power_of_x(exponent: int) -> int:
+    power, place = _ONE, 0
+    while exponent:
+        power = _product(_power_of_digit(exponent & 0xFF, place), power)
+        exponent >>= 8
+        place += 8
+    return power
+
+
+@cache
+def _power_of_digit(digit: int, place: int) -> int:
+    """The polynomial x to the power of `digit << place`."""
+    power = _ONE
+    for bit in range(8):
+        if digit >> bit & 1:
+            power = _product(_squared(place + bit), power)
+    return power
+
+
 @cache
 def _squared(times: int) -> int:
     """The polynomial x, squared so many times."""
@@ -72,11 +91,3 @@ def _squared(times: int) -> int:
         return _ONE >> 1
     root = _squared(times - 1)
     return _product(root, root)
-
-
-def _power_of_x(exponent: int) -> int:
-    power = _ONE
-    for place in range(exponent.bit_length()):
-        if exponent >> place & 1:
-            power = _product(_squared(place), power)
-    return power

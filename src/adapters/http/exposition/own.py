@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from ....application.ports import StoreVitals
 from ....application.vitals import Vitals
 from .family import Family, Histograms, Kind, Labels, Values
 
@@ -19,8 +20,6 @@ _COMMITS = Family(
 
 def own_families(vitals: Vitals, version: str) -> Sequence[Histograms | Values]:
     """Every family but that of the requests; nothing in them moves while nothing happens."""
-    store = vitals.store
-    commits: Sequence[Labels] = [()] * len(store.commits.series)
     return [
         _gauge("build_info", "Which opsboard this is.", {(("version", version),): 1}),
         _gauge(
@@ -29,21 +28,24 @@ def own_families(vitals: Vitals, version: str) -> Sequence[Histograms | Values]:
             {(): vitals.started_at / 1e9},
             "seconds",
         ),
+        *_taken_in(vitals),
+        *_refused(vitals),
+        *_read_models(vitals),
+        *_store(vitals.store),
+    ]
+
+
+def _taken_in(vitals: Vitals) -> Sequence[Values]:
+    return [
         _counter(
             "events",
             "Operational events since the start, whichever process recorded them.",
-            {
-                (("level", level), ("type", type_)): count
-                for (level, type_), count in sorted(vitals.events.items())
-            },
+            _by_two(("level", "type"), vitals.events),
         ),
         _counter(
             "otlp_items",
             "What came over OpenTelemetry's protocol since the start, by what became of it.",
-            {
-                (("outcome", outcome), ("signal", signal)): count
-                for (signal, outcome), count in sorted(vitals.received.items())
-            },
+            _by_two(("signal", "outcome"), vitals.received),
         ),
         _counter(
             "samples_dropped",
@@ -55,6 +57,11 @@ def own_families(vitals: Vitals, version: str) -> Sequence[Histograms | Values]:
             "Request samples that are not in the journal yet.",
             {(): vitals.samples_waiting},
         ),
+    ]
+
+
+def _refused(vitals: Vitals) -> Sequence[Values]:
+    return [
         _counter(
             "series_refused",
             "Series that were counted as the route (other) since the start, over the limit.",
@@ -62,9 +69,14 @@ def own_families(vitals: Vitals, version: str) -> Sequence[Histograms | Values]:
         ),
         _counter(
             "requests_refused",
-            "Requests that were refused before a route saw them since the start.",
+            "Requests refused since the start, for want of room or before a route saw them.",
             _by("http_response_status_code", vitals.requests_refused),
         ),
+    ]
+
+
+def _read_models(vitals: Vitals) -> Sequence[Values]:
+    return [
         _gauge(
             "projection_lag_entries",
             "Entries of the journal that a read model does not hold yet.",
@@ -76,7 +88,12 @@ def own_families(vitals: Vitals, version: str) -> Sequence[Histograms | Values]:
             "Damaged entries that a read model had to leave out since the start.",
             _by("projection", vitals.unreadable),
         ),
-        Histograms(_COMMITS, COMMIT_BOUNDS_SECONDS, store.commits, commits),
+    ]
+
+
+def _store(store: StoreVitals) -> Sequence[Histograms | Values]:
+    return [
+        Histograms(_COMMITS, COMMIT_BOUNDS_SECONDS, store.commits),
         _gauge("store_size_bytes", "What the store takes.", {(): store.size_bytes}, "bytes"),
         _gauge(
             "store_writes_waiting",
@@ -88,6 +105,15 @@ def own_families(vitals: Vitals, version: str) -> Sequence[Histograms | Values]:
 
 def _by(label: str, counts: Mapping[str, int]) -> Mapping[Labels, float]:
     return {((label, name),): count for name, count in sorted(counts.items())}
+
+
+def _by_two(
+    labels: tuple[str, str], counts: Mapping[tuple[str, str], int]
+) -> Mapping[Labels, float]:
+    return {
+        tuple(sorted(zip(labels, names, strict=True))): count
+        for names, count in sorted(counts.items())
+    }
 
 
 def _gauge(name: str, help_: str, values: Mapping[Labels, float], unit: str = "") -> Values:

@@ -6,20 +6,21 @@ the form that it is configured for.
 """
 
 import struct
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import chain, repeat
+from itertools import chain, pairwise, repeat
 
 import numpy as np
-import numpy.typing as npt
 
 from ....domain.classic_buckets import cumulative
 from ....domain.histogram import SCALE
 from ....domain.rollup import Rollups
-from ....domain.sample import Ints
 from ....domain.span_columns import span_columns
-from .family import Family, Histograms, Kind, Labels, Values
-from .varints import Varints, cut, lengths_of, varint, write, zigzag
+from ...zigzag import zigzag
+from .family import LABELS_KEPT, Family, Histograms, Kind, Values
+from .fields import Constant, Double, Field, Number, Repeated, laid_out, sum_of_lengths
+from .varints import varint
 
 _VARINT, _FIXED64, _BYTES = 0, 1, 2
 _TYPES = {Kind.COUNTER: 0, Kind.GAUGE: 1, Kind.HISTOGRAM: 4}
@@ -43,12 +44,14 @@ _SCHEMA_AND_THRESHOLD = b"".join(
 )
 _ZERO_COUNT, _DELTAS = _tag(7, _VARINT), _tag(13, _BYTES)
 _METRIC, _HISTOGRAM = _tag(4, _BYTES), _tag(7, _BYTES)
-_BUCKET, _SPAN = _tag(3, _BYTES)[0], _tag(12, _BYTES)[0]
-_OFFSET, _LENGTH = _tag(1, _VARINT)[0], _tag(2, _VARINT)[0]
+_BUCKET, _CUMULATIVE_COUNT, _UPPER_BOUND = _tag(3, _BYTES), _tag(1, _VARINT), _tag(2, _FIXED64)
+_SPAN, _OFFSET, _LENGTH = _tag(12, _BYTES), _tag(1, _VARINT), _tag(2, _VARINT)
 
 
 class Protobuf:
     """Encodes as delimited protobuf."""
+
+    memory_level = zlib.DEF_MEM_LEVEL
 
     def head(self, family: Family, length: int) -> bytes:
         """See `Encoder.head`; a family of nothing is left out."""
@@ -57,26 +60,22 @@ class Protobuf:
         fields = _family_fields(family, family.name)
         return varint(len(fields) + length) + fields
 
-    def histograms(self, part: Histograms) -> bytes:
+    def histograms(self, some: Histograms, cuts: Sequence[int]) -> Iterator[bytes]:
         """See `Encoder.histograms`."""
-        rollups = part.rollups
-        deltas_of, spans = _native(rollups)
-        fields = [
-            repeat(_COUNT), Varints.of(rollups.count).each,
-            repeat(_SUM), _doubles(rollups.sum_ns / 1e9),
-            _classic(rollups, part.bounds),
-            repeat(_SCHEMA_AND_THRESHOLD),
-            repeat(_ZERO_COUNT), Varints.of(rollups.zero_count).each,
-            spans,
-            repeat(_DELTAS), Varints.of(_lengths(deltas_of)).each, deltas_of,
-        ]  # fmt: skip
-        histograms = list(map(b"".join, zip(*fields, strict=False)))
-        labels = [_labels(each) for each in part.labels]
-        sizes = _lengths(histograms)
-        wrapped = Varints.of(sizes)
-        metrics = Varints.of(_lengths(labels) + len(_HISTOGRAM) + np.diff(wrapped.upto) + sizes)
-        columns = (repeat(_METRIC), metrics.each, labels, repeat(_HISTOGRAM), wrapped.each)
-        return b"".join(chain.from_iterable(zip(*columns, histograms, strict=False)))
+        columns = [map(_label, repeat(name), values) for name, values in some.labels]
+        labels = list(map(b"".join, zip(*columns, strict=True))) or [b""] * len(some.rollups.series)
+        of_labels = np.fromiter(map(len, labels), np.int64, len(labels))
+        fields = _histogram(some.rollups, some.bounds)
+        head = Number(_HISTOGRAM, sum_of_lengths(fields))
+        metric = Number(_METRIC, of_labels + sum_of_lengths([head, *fields]))
+        octets, upto = laid_out([metric, head, *fields])
+        encoded, starts = octets.tobytes(), upto.tolist()
+        places = (upto[:-1] + metric.lengths).tolist()
+        for first, end in pairwise([0, *cuts]):
+            around = [starts[first], *places[first:end], starts[end]]
+            before, *after = [encoded[start:stop] for start, stop in pairwise(around)]
+            between = zip(labels[first:end], after, strict=True)
+            yield b"".join(chain([before], chain.from_iterable(between)))
 
     def values(self, values: Values) -> bytes:
         """See `Encoder.values`; a family of nothing is left out."""
@@ -87,7 +86,11 @@ class Protobuf:
         fields = _family_fields(family, name)
         for labels, value in values.samples:
             number = _tag(1, _FIXED64) + _double(value)
-            fields += _field(4, _labels(labels) + _field(_VALUE_FIELDS[family.kind], number))
+            fields += _field(
+                4,
+                b"".join(_label(*label) for label in labels)
+                + _field(_VALUE_FIELDS[family.kind], number),
+            )
         return varint(len(fields)) + fields
 
     def end(self) -> bytes:
@@ -100,52 +103,43 @@ def _family_fields(family: Family, name: str) -> bytes:
     return _field(1, name.encode()) + _field(2, family.help.encode()) + kind
 
 
-def _labels(labels: Labels) -> bytes:
-    return b"".join([_label(name, value) for name, value in labels])
-
-
-@lru_cache(4096)
+@lru_cache(LABELS_KEPT)
 def _label(name: str, value: str) -> bytes:
     return _field(1, _field(1, name.encode()) + _field(2, value.encode()))
 
 
-def _classic(rollups: Rollups, bounds: Sequence[float]) -> list[bytes]:
-    """Each series' `Bucket` messages: a cumulative count of some bytes, then a bound of eight."""
-    counts = cumulative(rollups, bounds).reshape(-1)
-    lengths = lengths_of(counts)
-    before, after = 3, 9
-    upto = np.concatenate([[0], np.cumsum(lengths + (before + after))])
-    at = upto[:-1]
-    encoded = np.zeros(int(upto[-1]), np.uint8)
-    encoded[at] = _BUCKET
-    encoded[at + 1] = lengths + (before - 2 + after)
-    encoded[at + 2] = _OFFSET
-    write(encoded, at + before, counts, lengths)
-    limits = b"".join(_tag(2, _FIXED64) + _double(bound) for bound in bounds)
-    columns = np.frombuffer(limits, np.uint8).reshape(-1, after)
-    ends = (upto[1:] - after).reshape(-1, len(bounds))
-    for column in range(after):
-        encoded[ends + column] = columns[:, column]
-    return cut(encoded.tobytes(), upto[:: len(bounds)])
+def _histogram(rollups: Rollups, bounds: Sequence[float]) -> Sequence[Field]:
+    """The fields of each series' `Histogram`."""
+    spans, deltas = _native(rollups)
+    return [
+        Number(_COUNT, rollups.count),
+        Double(_SUM, rollups.sum_ns / 1e9),
+        _classic(rollups, bounds),
+        Constant(_SCHEMA_AND_THRESHOLD, len(rollups.series)),
+        Number(_ZERO_COUNT, rollups.zero_count),
+        spans,
+        Number(_DELTAS, deltas.lengths),
+        deltas,
+    ]
 
 
-def _native(rollups: Rollups) -> tuple[list[bytes], list[bytes]]:
-    """Each series' deltas, without what stands before them, and its `BucketSpan` messages."""
+def _classic(rollups: Rollups, bounds: Sequence[float]) -> Field:
+    """Each series' `Bucket` messages."""
+    series = len(rollups.series)
+    fields: Sequence[Field] = [
+        Number(_CUMULATIVE_COUNT, cumulative(rollups, bounds).reshape(-1)),
+        Double(_UPPER_BOUND, np.tile(bounds, series)),
+    ]
+    head = Number(_BUCKET, sum_of_lengths(fields))
+    return Repeated([head, *fields], np.arange(series + 1) * len(bounds))
+
+
+def _native(rollups: Rollups) -> tuple[Field, Field]:
+    """Each series' `BucketSpan` messages, and its deltas without what stands before them."""
     found = span_columns(rollups)
-    fields = np.empty((len(found.gaps), 6), np.int64)
-    fields[:, 0], fields[:, 2], fields[:, 4] = _SPAN, _OFFSET, _LENGTH
-    fields[:, 3], fields[:, 5] = zigzag(found.gaps), found.lengths
-    fields[:, 1] = 2 + lengths_of(fields[:, 3]) + lengths_of(fields[:, 5])
-    spans, deltas = Varints.of(fields.reshape(-1)), Varints.of(zigzag(found.deltas))
+    fields = [Number(_OFFSET, zigzag(found.gaps)), Number(_LENGTH, found.lengths)]
+    head = Number(_SPAN, sum_of_lengths(fields))
     return (
-        cut(deltas.encoded, deltas.upto[found.deltas_upto]),
-        cut(spans.encoded, spans.upto[6 * found.spans_upto]),
+        Repeated([head, *fields], found.spans_upto),
+        Repeated([Number(b"", zigzag(found.deltas))], found.deltas_upto),
     )
-
-
-def _doubles(values: npt.NDArray[np.float64]) -> list[bytes]:
-    return cut(values.astype("<f8").tobytes(), 8 * np.arange(len(values) + 1))
-
-
-def _lengths(pieces: Sequence[bytes]) -> Ints:
-    return np.fromiter(map(len, pieces), np.int64, len(pieces))

@@ -3,20 +3,25 @@
 Sources: Prometheus, "Exposition formats"; OpenMetrics 1.0.0, "Text format".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import islice, pairwise, repeat
+
+import numpy as np
 
 from ....domain.classic_buckets import cumulative
-from .family import Family, Histograms, Kind, Labels, Values
+from ....domain.instant import NS_PER_SECOND
+from .family import LABELS_KEPT, Family, Histograms, Kind, Labels, Values
 
 _IN_QUOTES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 _IN_HELP = str.maketrans({"\\": r"\\", "\n": r"\n"})
-_LABELS = "\0"
-"""Stands for the labels in what is formatted at once for all buckets of a series."""
 
 
 class Text:
     """Encodes as Prometheus' text; as OpenMetrics, which differs in a few lines, if so wanted."""
+
+    memory_level = 6
+    """Each line has most of the one before: a small table finds it, and stays in the cache."""
 
     def __init__(self, *, openmetrics: bool) -> None:
         self._openmetrics = openmetrics
@@ -25,25 +30,22 @@ class Text:
         """See `Encoder.head`; the length does not show."""
         return "".join(self._head(family)).encode()
 
-    def histograms(self, part: Histograms) -> bytes:
+    def histograms(self, some: Histograms, cuts: Sequence[int]) -> Iterator[bytes]:
         """See `Encoder.histograms`."""
-        name = part.family.name
-        bounds = [*map(_number, part.bounds), "+Inf"]
-        lines = (f'{name}_bucket{{{_LABELS}le="{bound}"}} %d\n' for bound in bounds)
-        buckets, placeholder = "".join(lines).encode(), _LABELS.encode()
-        rows = zip(
-            map(_written, part.labels),
-            cumulative(part.rollups, part.bounds).tolist(),
-            part.rollups.count.tolist(),
-            (part.rollups.sum_ns / 1e9).tolist(),
-            strict=True,
-        )
-        said = []
-        for labels, counts, count, seconds in rows:
-            said.append((buckets % (*counts, count)).replace(placeholder, labels.encode()))
-            braces = _braces(labels)
-            said.append(f"{name}_count{braces} {count}\n{name}_sum{braces} {seconds}\n".encode())
-        return b"".join(said)
+        around = _around_labels(some.family.name, tuple(some.bounds), is_labelled=bool(some.labels))
+        rollups = some.rollups
+        columns = [
+            *cumulative(rollups, some.bounds).T,
+            rollups.count,
+            rollups.count,
+            *np.divmod(rollups.sum_ns, NS_PER_SECOND),
+        ]
+        rows = zip(*[column.tolist() for column in columns], strict=True)
+        labels = [map(_in_template, repeat(name), values) for name, values in some.labels]
+        joined = map(b",".join, zip(*labels, strict=True)) if labels else repeat(b"")
+        series = (each.join(around) % row for each, row in zip(joined, rows, strict=False))
+        for start, end in pairwise([0, *cuts]):
+            yield b"".join(islice(series, end - start))
 
     def values(self, values: Values) -> bytes:
         """See `Encoder.values`."""
@@ -58,7 +60,7 @@ class Text:
         yield from self._head(family)
         suffix = "_total" if family.kind is Kind.COUNTER else ""
         for labels, value in values.samples:
-            yield f"{family.name}{suffix}{_braces(_written(labels))} {_number(value)}\n"
+            yield f"{family.name}{suffix}{_braces(labels)} {_number(value)}\n"
 
     def _head(self, family: Family) -> Iterator[str]:
         name = family.name
@@ -71,18 +73,35 @@ class Text:
             yield f"# UNIT {name} {family.unit}\n"
 
 
-def _written(labels: Labels) -> str:
-    """Each label with a comma after it."""
-    return "".join([_label(name, value) for name, value in labels])
+@lru_cache(maxsize=8)
+def _around_labels(name: str, bounds: Sequence[float], *, is_labelled: bool) -> Sequence[bytes]:
+    """What stands before, between and after the labels of a series' lines.
+
+    Joined by the labels, it is a template for the series' cumulative counts, its count twice, and
+    its sum in whole seconds and nanoseconds.
+    """
+    comma, start, end = (",", "{", "}") if is_labelled else ("", "", "")
+    lines = [
+        *[(f"{name}_bucket{{", f'{comma}le="{le}"}} %d\n') for le in (*bounds, "+Inf")],
+        (f"{name}_count{start}", f"{end} %d\n"),
+        (f"{name}_sum{start}", f"{end} %d.%09d\n"),
+    ]
+    befores, afters = zip(*lines, strict=True)
+    pairs = zip(("", *afters), (*befores, ""), strict=True)
+    return [(after + before).encode() for after, before in pairs]
 
 
-@lru_cache(4096)
+@lru_cache(LABELS_KEPT)
+def _in_template(name: str, value: str) -> bytes:
+    return _label(name, value).replace("%", "%%").encode()
+
+
 def _label(name: str, value: str) -> str:
-    return f'{name}="{value.translate(_IN_QUOTES)}",'
+    return f'{name}="{value.translate(_IN_QUOTES)}"'
 
 
-def _braces(written: str) -> str:
-    return f"{{{written[:-1]}}}" if written else ""
+def _braces(labels: Labels) -> str:
+    return f"{{{','.join([_label(*label) for label in labels])}}}" if labels else ""
 
 
 def _number(value: float) -> str:

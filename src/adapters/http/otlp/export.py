@@ -5,7 +5,7 @@ from typing import Protocol
 
 from ....domain.entry import IdempotencyKey
 from ..auth import Tokens
-from ..content_coding import read_inflated
+from ..content_coding import inflated
 from ..headers import by_name
 from ..middleware import Receive, Scope, Send
 from .answers import Rejected, failure, success
@@ -49,8 +49,8 @@ class Export:
         try:
             encoding = Encoding.of(headers)
             self._tokens.allow_write(headers)
-            body = await read_inflated(headers, receive, MAX_BODY_BYTES)
-            rejected = await self._signal.keep(body, encoding)
+            async with inflated(headers, receive, MAX_BODY_BYTES) as body:
+                rejected = await self._signal.keep(body, encoding)
             answer = success(encoding, rejected, self._signal.rejected_name)
         except Exception as error:  # noqa: BLE001 - whatever it is, the answer has OTLP's form
             answer = failure(encoding, error)
