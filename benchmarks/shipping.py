@@ -96,7 +96,7 @@ async def _nothing() -> None:
 
 @asynccontextmanager
 async def _bare(_: Server) -> AsyncIterator[Serving]:
-    yield Serving(cast(ASGIApp, fastapi_app()), _nothing, _nothing)
+    yield Serving(cast(ASGIApp, fastapi_app()), _nothing)
 
 
 @asynccontextmanager
@@ -104,7 +104,7 @@ async def _ships(server: Server) -> AsyncIterator[Serving]:
     address = Address.parse(f"http://127.0.0.1:{server.port}")
     shipper = Shipper(lambda: HttpCarrier(address, TOKEN, "benchmark"))
     app = LatencyMiddleware(cast(ASGIApp, fastapi_app()), service="benchmark", to=shipper)
-    yield Serving(app, shipper.settle, _nothing)
+    yield Serving(app, shipper.settle)
     if shipper.unsent:
         raise RuntimeError("samples were not shipped, which costs less than shipping them")
 
@@ -123,7 +123,7 @@ async def _opentelemetry(server: Server) -> AsyncIterator[Serving]:
         await asyncio.to_thread(provider.force_flush)
 
     try:
-        yield Serving(cast(ASGIApp, app), flush, _nothing)
+        yield Serving(cast(ASGIApp, app), flush)
     finally:
         await asyncio.to_thread(provider.shutdown)
 

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import logging
-from array import array
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from ..domain.exception_event import EventFields
 from ..domain.instant import NS_PER_MS
 from ..domain.interning import InternedSeries
 from ..domain.keyed_samples import Find, KeyedSamples, canonical
+from ..domain.packed_sample import PACKED_SAMPLE
 from ..domain.sample import Ints, SampleBatch, SeriesKey
 from ..domain.validation import InvalidInput, Violation
 from .cardinality import SeriesLimit
@@ -29,11 +29,17 @@ FLUSH_EVERY_SECONDS = 1.0
 EVENTS_AT_ONCE = 200
 """After so many of a batch were made, other requests have their turn."""
 MAX_BATCH = 4_096
+MAX_BATCHES_AT_ONCE = 8
+"""Appended together: a commit and what follows it cost about as much as ten thousand samples."""
 MAX_WAITING_SAMPLES = 200_000
 MAX_RECORDING_SAMPLES = 1_000_000
 MAX_KEY_LENGTH = 255
 
+_COLUMNS = 3
+_PAGE_BYTES = MAX_BATCH * PACKED_SAMPLE.size
+
 _log = logging.getLogger(__name__)
+_pack = PACKED_SAMPLE.pack
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -114,9 +120,9 @@ def _fingerprint(event: OperationalEvent) -> bytes:
 class SampleRecorder:
     """Gathers samples and appends them in batches; the sink of the latency middleware.
 
-    `observe` only appends to three columns. While the journal fails, batches wait and are tried
-    again under the key of their first try, so that none counts twice; past `limit` waiting samples,
-    the newest are dropped, and counted in `dropped`, as a batch is that can not be written at all.
+    `observe` only packs three numbers. While the journal fails, batches wait and are tried again
+    under the key of their first try, so that none counts twice; past `limit` waiting samples, the
+    newest are dropped, and counted in `dropped`, as a batch is that can not be written at all.
     """
 
     def __init__(
@@ -139,8 +145,9 @@ class SampleRecorder:
         self._interned = InternedSeries()
         self.find: Find = self._interned.find
         """The number of a series by its key; None where it has none yet."""
-        self._numbers, self._latencies, self._ends = array("q"), array("q"), array("q")
-        self._batches: deque[tuple[IdempotencyKey, SampleBatch]] = deque()
+        self._page = bytearray()
+        self._batches: deque[SampleBatch] = deque()
+        self._sealed: deque[tuple[IdempotencyKey, Sequence[SampleBatch]]] = deque()
         self._waiting = 0
         self._recording = 0
         self._flushing = asyncio.Lock()
@@ -156,13 +163,12 @@ class SampleRecorder:
 
     def observe(self, series: int, latency_ns: int, ended_at: int) -> None:
         """Take one sample; it is in the journal within about a second."""
-        numbers = self._numbers
-        numbers.append(series)
-        self._latencies.append(latency_ns)
-        self._ends.append(ended_at)
-        if len(numbers) >= MAX_BATCH:
+        page = self._page
+        page += _pack(series, latency_ns, ended_at)
+        if len(page) >= _PAGE_BYTES:
             self._cut_batch()
-            self._full.set()
+            if len(self._batches) >= MAX_BATCHES_AT_ONCE:
+                self._full.set()
 
     async def record(
         self, samples: KeyedSamples | SampleBatch, key: IdempotencyKey | None = None
@@ -240,40 +246,52 @@ class SampleRecorder:
     @property
     def unwritten(self) -> int:
         """How many samples are not in the journal yet."""
-        return self._waiting + len(self._numbers)
+        return self._waiting + len(self._page) // PACKED_SAMPLE.size
 
     def _cut_batch(self) -> None:
-        columns = [
-            np.frombuffer(column, np.int64)
-            for column in (self._numbers, self._latencies, self._ends)
-        ]
-        self._numbers, self._latencies, self._ends = array("q"), array("q"), array("q")
-        numbers, latency_ns, ended_at = columns
-        if self._waiting + len(numbers) > self._limit:
-            self._drop(len(numbers), "the journal takes none, and too many wait")
+        rows = np.frombuffer(self._page, np.int64).reshape(-1, _COLUMNS)
+        self._page = bytearray()
+        if self._waiting + len(rows) > self._limit:
+            self._drop(len(rows), "the journal takes none, and too many wait")
             return
-        name = self._ids.new()
+        numbers, latency_ns, ended_at = rows.T.copy()
         # A clock that was behind all that is kept, as before its first setting, is not believed.
         ended_at_ms = np.maximum(ended_at // NS_PER_MS, self.oldest_ms)
-        batch = self._interned.batch(numbers, latency_ns, ended_at_ms)
-        self._waiting += len(batch)
-        self._batches.append((IdempotencyKey(name, name.encode()), batch))
+        self._batches.append(self._interned.batch(numbers, latency_ns, ended_at_ms))
+        self._waiting += len(rows)
 
     async def flush(self) -> None:
         """Append all that was observed before the call. Raises `StoreUnavailable`, `Overloaded`."""
-        if self._numbers:
+        if self._page:
             self._cut_batch()
         async with self._flushing:
-            while self._batches:
-                key, batch = self._batches[0]
+            while self._sealed or self._batches:
+                if not self._sealed:
+                    together = min(len(self._batches), MAX_BATCHES_AT_ONCE)
+                    self._seal([self._batches.popleft() for _ in range(together)])
+                key, batches = self._sealed[0]
                 try:
-                    await self._journal.append(Stream.SAMPLES, (batch,), key)
+                    await self._journal.append(Stream.SAMPLES, batches, key)
                 except OpsboardError:
                     raise
                 except Exception as error:  # noqa: BLE001 - it would fail for ever, and block all
-                    self._drop(len(batch), f"they can not be written: {error}")
-                self._batches.popleft()
-                self._waiting -= len(batch)
+                    if len(batches) > 1:
+                        self._part()
+                        continue
+                    self._drop(len(batches[0]), f"they can not be written: {error}")
+                self._sealed.popleft()
+                self._waiting -= sum(map(len, batches))
+
+    def _seal(self, batches: Sequence[SampleBatch]) -> None:
+        """These are tried together, under one key, until it is known what became of them."""
+        name = self._ids.new()
+        self._sealed.append((IdempotencyKey(name, name.encode()), batches))
+
+    def _part(self) -> None:
+        """Of batches that can not be written together, one may be at fault: each by itself."""
+        _, batches = self._sealed.popleft()
+        for batch in batches:
+            self._seal([batch])
 
     def _drop(self, count: int, reason: str) -> None:
         """Count them; the first time, say so."""

@@ -22,7 +22,7 @@ class InternedSeries:
         self._methods: dict[str, int] = {}
         self._status_codes: dict[int, int] = {}
         self._places: list[tuple[int, int, int]] = []
-        self._columns = np.empty((0, 3), np.int64)
+        self._columns = np.empty((3, 0), np.int64)
         self._labels: tuple[list[Endpoint], list[str], list[int]] = ([], [], [])
 
     def number(self, key: SeriesKey) -> int:
@@ -42,10 +42,10 @@ class InternedSeries:
 
     def batch(self, numbers: Ints, latency_ns: Ints, ended_at_ms: Ints) -> SampleBatch:
         """The batch of samples whose series have these numbers."""
-        if len(self._columns) < len(self._places):
-            self._columns = np.array(self._places, np.int64)
+        if self._columns.shape[1] < len(self._places):
+            self._columns = np.array(self._places, np.int64).T.copy()
             self._labels = list(self._endpoints), list(self._methods), list(self._status_codes)
-        endpoint, method, status = self._columns[numbers].T
+        endpoint, method, status = self._columns.take(numbers, axis=1)
         endpoints, endpoint = _compacted(self._labels[0], endpoint)
         methods, method = _compacted(self._labels[1], method)
         status_codes, status = _compacted(self._labels[2], status)

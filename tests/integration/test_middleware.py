@@ -488,7 +488,7 @@ async def test_within_a_mounted_app_routes_are_that_apps_own(seen: Seen) -> None
 async def test_beyond_its_bound_the_middleware_remembers_no_more_series(
     seen: Seen, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("opsboard.adapters.http.middleware.MAX_SERIES", 2)
+    monkeypatch.setattr("opsboard.adapters.http.series_numbers.MAX_SERIES", 2)
 
     async def app(scope: Scope, receive: Any, send: Any) -> None:
         scope["path_template"] = scope["path"]

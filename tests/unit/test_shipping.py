@@ -26,10 +26,10 @@ from opsboard.adapters.shipper.samples import (
     MAX_BATCH,
     MAX_ROUTE_LENGTH,
     MAX_SERIES,
-    SAMPLE,
     WaitingSamples,
 )
 from opsboard.domain import keyed_samples
+from opsboard.domain.packed_sample import PACKED_SAMPLE
 from opsboard.domain.series_key import MAX_LATENCY_NS, SeriesKey
 
 from ..fakes import START_NS, CountingIds
@@ -57,7 +57,7 @@ class Scripted:
 
     def latencies(self) -> list[int]:
         packed = [parcel.packed for parcel in self.delivered if isinstance(parcel, Samples)]
-        return [latency for batch in packed for _, latency, _ in SAMPLE.iter_unpack(batch)]
+        return [latency for batch in packed for _, latency, _ in PACKED_SAMPLE.iter_unpack(batch)]
 
     def events(self) -> list[Any]:
         return [parcel.fields for parcel in self.delivered if isinstance(parcel, Event)]
@@ -273,7 +273,7 @@ def test_no_thread_loses_or_doubles_a_sample() -> None:
 
     def take() -> None:
         while not done.is_set() or len(samples):
-            taken.extend(latency for _, latency, _ in SAMPLE.iter_unpack(samples.take()))
+            taken.extend(latency for _, latency, _ in PACKED_SAMPLE.iter_unpack(samples.take()))
 
     threads = [threading.Thread(target=observe, args=(n,)) for n in range(4)]
     taker = threading.Thread(target=take)
@@ -311,7 +311,7 @@ def test_what_has_to_be_mended_by_hand_is_tried_less_often() -> None:
 
 
 def lines(*rows: tuple[int, int, int], keys: Sequence[SeriesKey] = (GET,)) -> list[Any]:
-    packed = b"".join(SAMPLE.pack(*row) for row in rows)
+    packed = b"".join(PACKED_SAMPLE.pack(*row) for row in rows)
     return [json.loads(line) for line in SampleLines().encode(packed, keys).splitlines()]
 
 

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 from ...application.sink import ExceptionSink, SampleSink
-from ...domain.series_key import KNOWN_METHODS, OTHER_METHOD, UNMATCHED_ROUTE, SeriesKey
+from ...domain.series_key import UNMATCHED_ROUTE
 from .route_tables import django_route, layers, with_braces
+from .series_numbers import SeriesNumbers
 
 Environ: TypeAlias = dict[str, Any]
 StartResponse: TypeAlias = Callable[..., Callable[[bytes], object]]
 WSGIApp: TypeAlias = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 SERVER_ERROR = 500
-MAX_SERIES = 10_000
 
 _log = logging.getLogger(__name__)
 
@@ -43,12 +43,11 @@ class WsgiLatencyMiddleware:
         self._is_django = any(map(_is_django, layers(app)))
         self._flask = next(filter(_is_flask, layers(app)), None)
         self._service = service
-        self._number = to.series
+        self._series = SeriesNumbers(service, to.series)
         self._observe = to.observe
         self._caught = to.caught if isinstance(to, ExceptionSink) else None
         self._now = now
         self._monotonic = monotonic
-        self._series: dict[tuple[str, str, int], int] = {}
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -66,23 +65,12 @@ class WsgiLatencyMiddleware:
     def record(self, route: str, method: str, status: int, started: int) -> None:
         """Hand over one sample."""
         latency_ns = self._monotonic() - started
-        series = self._series.get((route, method, status))
-        if series is None:
-            series = self._intern(route, method, status)
-        self._observe(series, latency_ns, self._now())
+        self._observe(self._series[route, method, status], latency_ns, self._now())
 
     def report(self, error: Exception, route: str, method: str) -> None:
         """Hand over what a handler raised."""
         if self._caught is not None:
             self._caught(error, service=self._service, route=route, method=method)
-
-    def _intern(self, route: str, method: str, status: int) -> int:
-        if method not in KNOWN_METHODS:
-            method = OTHER_METHOD
-        number = self._number(SeriesKey(self._service, route, method, status))
-        if len(self._series) < MAX_SERIES:
-            self._series[route, method, status] = number
-        return number
 
     def route(self, environ: Environ, rule: str | None, mounted_at: str) -> str:
         """The template of a request: by the rule that Flask matched, or by asking a table again.

@@ -7,7 +7,7 @@ from ...domain.series_key import SeriesKey
 
 
 class Samples(NamedTuple):
-    """A batch under its idempotency key: packed as `SAMPLE`, by numbers that index `keys`."""
+    """A batch under its idempotency key: as `PACKED_SAMPLE`, by numbers that index `keys`."""
 
     key: str
     packed: bytes

@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Callable
 
+from ...domain.packed_sample import PACKED_SAMPLE
 from .carrier import Carrier, Event, Later, Parcel, Refused, Samples
 from .events import Fields, WaitingEvents
 from .pauses import Pauses
-from .samples import SAMPLE, WaitingSamples
+from .samples import WaitingSamples
 
 MAX_CARRIED_MESSAGE = 200
 
@@ -133,4 +134,4 @@ class Delivery:
 
 
 def _count(parcel: Parcel) -> int:
-    return len(parcel.packed) // SAMPLE.size if isinstance(parcel, Samples) else 1
+    return len(parcel.packed) // PACKED_SAMPLE.size if isinstance(parcel, Samples) else 1

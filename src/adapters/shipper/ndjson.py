@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 
 from ...domain.instant import NS_PER_MS, format_ms
+from ...domain.packed_sample import PACKED_SAMPLE
 from ...domain.series_key import MAX_LATENCY_NS, SeriesKey
-from .samples import SAMPLE
 
 
 class SampleLines:
@@ -22,7 +22,7 @@ class SampleLines:
         """
         lines: list[str] = []
         known, last_ms, ending = self._beginnings, -1, ""
-        for series, latency_ns, ended_at in SAMPLE.iter_unpack(packed):
+        for series, latency_ns, ended_at in PACKED_SAMPLE.iter_unpack(packed):
             beginning = known.get(series)
             if beginning is None:
                 beginning = known[series] = _beginning(keys[series])

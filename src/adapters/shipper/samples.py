@@ -2,8 +2,8 @@
 
 import threading
 from collections.abc import Callable
-from struct import Struct
 
+from ...domain.packed_sample import PACKED_SAMPLE
 from ...domain.series_key import OTHER_ROUTE, SeriesKey
 
 MAX_WAITING_SAMPLES = 200_000
@@ -11,9 +11,6 @@ MAX_BATCH = 4_096
 MAX_SERIES = 20_000
 MAX_ROUTE_LENGTH = 1_000
 MIN_STATUS_CODE, MAX_STATUS_CODE = 100, 999
-
-SAMPLE = Struct("=qqq")
-"""A sample as it waits: its series' number, latency in ns, end in ns since 1970."""
 
 
 class WaitingSamples:
@@ -28,10 +25,10 @@ class WaitingSamples:
         self.keys: list[SeriesKey] = []
         """The series, by number; it only grows."""
         self._wake = wake
-        self._limit = limit * SAMPLE.size
-        self._full = min(MAX_BATCH, limit) * SAMPLE.size
+        self._limit = limit * PACKED_SAMPLE.size
+        self._full = min(MAX_BATCH, limit) * PACKED_SAMPLE.size
         self._packed = bytearray()
-        self._pack = SAMPLE.pack
+        self._pack = PACKED_SAMPLE.pack
         self._numbers: dict[SeriesKey, int] = {}
         self.renew()
 
@@ -84,7 +81,7 @@ class WaitingSamples:
 
     def take(self) -> bytes:
         """Remove the oldest samples, as many as make a batch, packed one after the other."""
-        taken = bytes(self._packed[: MAX_BATCH * SAMPLE.size])
+        taken = bytes(self._packed[: MAX_BATCH * PACKED_SAMPLE.size])
         del self._packed[: len(taken)]
         self._threshold = self._full
         return taken
@@ -102,4 +99,4 @@ class WaitingSamples:
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._packed) // SAMPLE.size
+        return len(self._packed) // PACKED_SAMPLE.size

@@ -236,6 +236,18 @@ async def test_a_damaged_entry_is_named_by_its_number(
     assert f"{stream} {number}: the hash does not follow from the entry before" in seen.named
 
 
+async def test_a_damaged_schema_is_refused_in_one_line_whatever_bytes_it_has(
+    folder: Path, whole: tuple[bytes, int, list[object]]
+) -> None:
+    """SQLite repeats the damaged text, which need not be UTF-8 any more."""
+    content, now, _ = whole
+    at = content.rindex(b"CREATE TABLE rollup(") + len("CREATE TABLE rollup(\n    tier IN")
+    seen = await look(flipped(folder / "schema.db", content, at, 0x80), now)
+    assert seen.refused is not None
+    assert ": is damaged: " in seen.refused
+    assert "\n" not in seen.refused
+
+
 EVENTS = 40
 
 
