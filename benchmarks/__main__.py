@@ -13,6 +13,7 @@ from . import (
     middleware,
     routes,
     shipping,
+    upkeep,
 )
 from .killed import report as killed
 
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "exposition": exposition.run,
     "dashboard": dashboard.run,
     "killed": killed.run,
+    "upkeep": upkeep.run,
 }
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from opsboard.application.board import Opsboard
+from opsboard.application.steady_clock import STEADY_NS
+from opsboard.domain.instant import NS_PER_MS
 from opsboard.domain.retention import Retention
 
 from .engine_latency import EVENT_EVERY_SECONDS
@@ -43,7 +45,9 @@ def _row(name: str, load: Load) -> Sequence[str]:
 
 
 async def _measure(path: Path) -> tuple[Load, Load, int]:
-    async with open_board(path, TrafficClock(END_MS + DAYS_LATER * DAY_MS)) as board:
+    clock = TrafficClock(END_MS + DAYS_LATER * DAY_MS)
+    async with open_board(path, clock) as board:
+        clock.let_pass(STEADY_NS // NS_PER_MS)
         calm = await _say_until(board, asyncio.create_task(asyncio.sleep(CALM_SECONDS)))
         board.retainer.retention = Retention.parse(KEPT)
         removing = asyncio.create_task(board.retainer.remove_due())

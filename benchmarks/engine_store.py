@@ -33,12 +33,20 @@ class TrafficClock:
     def __init__(self, at_ms: int = END_MS) -> None:
         """Stand at this moment."""
         self.at_ms = at_ms
+        self._passed_ms = 0
 
     def now(self) -> int:
         """See `Clock.now`."""
         return self.at_ms * NS_PER_MS
 
-    monotonic = staticmethod(time.monotonic_ns)
+    def monotonic(self) -> int:
+        """See `Clock.monotonic`; it runs on."""
+        return time.monotonic_ns() + self._passed_ms * NS_PER_MS
+
+    def let_pass(self, ms: int) -> None:
+        """Be so much later, by either clock."""
+        self.at_ms += ms
+        self._passed_ms += ms
 
 
 @dataclass(frozen=True)

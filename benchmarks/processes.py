@@ -18,7 +18,7 @@ TOKEN = "benchmark"  # noqa: S105
 START_SECONDS = 30.0
 STOP_SECONDS = 60.0
 
-_COMMAND = "from opsboard.entrypoints.cli import main; main()"
+COMMAND = "from opsboard.entrypoints.cli import main; main()"
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 
 
@@ -67,7 +67,7 @@ def opsboard_server(folder: Path) -> Iterator[Server]:
     """`opsboard serve` with a SQLite store in `folder`, however old what it holds."""
     store = f"sqlite:///{folder / 'ops.db'}"
     serve = ["serve", "--port", "0", "--store", store, "--retention", "forever"]
-    with _server(["-c", _COMMAND, *serve]) as server:
+    with _server(["-c", COMMAND, *serve]) as server:
         yield server
 
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from ..load import HOST
+from ..processes import Server
 from .client import Clients, Ledger
 from .subject import Subject
 
@@ -67,6 +68,11 @@ class Killing:
         self._said.seek(0)
         said = self._said.read().decode(errors="replace")
         raise RuntimeError(f"{self._subject.name} did not start ({process.returncode}): {said}")
+
+    def cpu_seconds(self) -> float:
+        """How much processor time it took by now: whatever else the machine did, on Linux."""
+        assert self._process is not None
+        return Server(self._process.pid, self._port, 0).cpu_seconds()
 
     def kill_while_starting(self, within: float) -> None:
         """Start it, and kill it before it is ready, or just then: within so many seconds."""

@@ -21,6 +21,8 @@ from .subject import WRITERS, Sequenced, all_items
 
 METRIC = "killed"
 ASK_SECONDS = 120.0
+AHEAD_SECONDS = 3_600
+"""A busy writer's timestamps are ahead of the clock: what is asked for has to reach that far."""
 _SELECT = "SELECT value FROM killed"
 
 
@@ -74,7 +76,7 @@ class Prometheus:
 
     def found(self) -> Counter[int]:
         """See `Subject.found`: all that there is."""
-        query = urlencode({"query": f"{METRIC}[1d]", "time": time.time() + 3_600})
+        query = urlencode({"query": f"{METRIC}[1d]", "time": time.time() + AHEAD_SECONDS})
         answer = json.loads(_ask(self._port, "GET", f"/api/v1/query?{query}"))
         found = (value for each in answer["data"]["result"] for _, value in each["values"])
         return Counter(map(int, found))
@@ -120,7 +122,8 @@ class VictoriaMetrics:
     def found(self) -> Counter[int]:
         """See `Subject.found`: all that there is."""
         _ask(self._port, "GET", "/internal/force_flush")
-        lines = _ask(self._port, "GET", f"/api/v1/export?match[]={METRIC}").splitlines()
+        asked = urlencode({"match[]": METRIC, "start": 0, "end": time.time() + AHEAD_SECONDS})
+        lines = _ask(self._port, "GET", f"/api/v1/export?{asked}").splitlines()
         return Counter(int(value) for line in lines for value in json.loads(line)["values"])
 
 

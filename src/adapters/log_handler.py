@@ -13,6 +13,7 @@ from ..domain.exception_event import EXCEPTION
 from ..domain.fitting import fit_meta, fit_text
 from ..domain.instant import NS_PER_SECOND, format_instant
 from ..domain.log_record import EMPTY, LOG
+from ..domain.secret_keys import USUAL, SecretKeys
 
 OWN_LOGGERS = ("opsboard", "aiosqlite")
 
@@ -32,11 +33,19 @@ class EventHandler(logging.Handler):
     `meta`, beside the logger's name, the place in the code, and the exception with its stack trace.
     """
 
-    def __init__(self, *, service: str, to: EventSink, level: int | str = logging.WARNING) -> None:
-        """Events of `service`, from records of `level` and above."""
+    def __init__(
+        self,
+        *,
+        service: str,
+        to: EventSink,
+        level: int | str = logging.WARNING,
+        secret_keys: SecretKeys = USUAL,
+    ) -> None:
+        """Events of `service`, from records of `level` and above, secrets in `extra` masked."""
         super().__init__(level)
         self._service = service
         self._sink = to
+        self._secret_keys = secret_keys
         self._here = threading.local()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -61,7 +70,7 @@ class EventHandler(logging.Handler):
 
     def _hand_over(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
-        meta = fit_meta(_said(record, message))
+        meta = fit_meta(_said(record, message), self._secret_keys)
         error = record.exc_info[1] if record.exc_info else None
         caught = None if error is None else Caught.of(error)
         level = next((level for least, level in _LEVELS if record.levelno >= least), Level.DEBUG)
@@ -72,7 +81,9 @@ class EventHandler(logging.Handler):
                 "type": LOG if caught is None else EXCEPTION,
                 "service": self._service,
                 "message": fit_text(message, MAX_MESSAGE_LENGTH) or EMPTY,
-                "meta": meta if caught is None else fit_meta({**_exception(caught), **meta}),
+                "meta": meta
+                if caught is None
+                else fit_meta({**_exception(caught), **meta}, self._secret_keys),
             }
 
         self._sink.say_later(event)

@@ -13,6 +13,7 @@ from ..domain.keyed_samples import KeyedSamples
 from ..domain.metrics import MetricsSnapshot
 from ..domain.retention import Retention
 from ..domain.sample import RequestSample, SampleBatch, SeriesKey
+from ..domain.secret_keys import USUAL, SecretKeys
 from .background_events import BackgroundEvents
 from .cardinality import DEFAULT_MAX_SERIES, SeriesLimit
 from .caught import Caught, ExceptionRate
@@ -64,17 +65,19 @@ class Opsboard:
         *,
         retention: Retention | None = None,
         max_series: int = DEFAULT_MAX_SERIES,
+        secret_keys: SecretKeys = USUAL,
     ) -> None:
         """Work on `store`, which is opened with the context.
 
         `retention` is kept in the store; left out, it is the one that the store has, or the
         default.
 
-        A service may have `max_series` series; more count as the route `(other)`.
+        A service may have `max_series` series; more count as the route `(other)`. What stands in
+        `meta` under one of `secret_keys` is masked.
         """
         self.store = store
         self.series_limit = SeriesLimit(max_series, self._say_series_exceeded)
-        self.recorder = EventRecorder(store.journal, clock)
+        self.recorder = EventRecorder(store.journal, clock, secret_keys)
         self.samples = SampleRecorder(store.journal, clock, ids, self.series_limit)
         self.event_queries = EventQueries(store.event_index)
         self.versions = ServiceVersions(self.recorder, self.event_queries, clock)

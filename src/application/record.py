@@ -19,6 +19,7 @@ from ..domain.interning import InternedSeries
 from ..domain.keyed_samples import Find, KeyedSamples, canonical
 from ..domain.packed_sample import PACKED_SAMPLE
 from ..domain.sample import Ints, SampleBatch, SeriesKey
+from ..domain.secret_keys import USUAL, SecretKeys
 from ..domain.validation import InvalidInput, Violation
 from .cardinality import SeriesLimit
 from .errors import OpsboardError, Overloaded, StoreUnavailable
@@ -46,8 +47,9 @@ _canonical = msgspec.json.Encoder(order="deterministic").encode
 class EventRecorder:
     """Records operational events."""
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
-        """Record into `journal`, at the times of `clock`."""
+    def __init__(self, journal: Journal, clock: Clock, secret_keys: SecretKeys = USUAL) -> None:
+        """Record into `journal`, at the times of `clock`; what has a secret key is masked."""
+        self.secret_keys = secret_keys
         self._journal = journal
         self._clock = clock
 
@@ -74,6 +76,7 @@ class EventRecorder:
             service=service,
             message=message,
             meta=meta,
+            secret_keys=self.secret_keys,
         )
         named = None if key is None else IdempotencyKey(checked_key(key), _fingerprint(event))
         appended = await self._journal.append(Stream.EVENTS, (event,), named)
@@ -94,7 +97,7 @@ class EventRecorder:
         now = self._clock.now()
         events = []
         for draft in drafts:
-            events.append(OperationalEvent.say(ts=now, **draft))
+            events.append(OperationalEvent.say(ts=now, secret_keys=self.secret_keys, **draft))
             if not len(events) % EVENTS_AT_ONCE:
                 await asyncio.sleep(0)
         if not events:

@@ -48,7 +48,7 @@ class LogRecorder:
             if not part:
                 break
             timed = all(record.time > 0 for record in part)
-            drafts = list(map(log_event, part))
+            drafts = [log_event(record, self._events.secret_keys) for record in part]
             kept = await self._events.record_all(drafts, _of_part(key, number) if timed else None)
             origins.update(record.origin for record in part)
             self._intake.count(LOG_RECORDS, KEPT, kept)

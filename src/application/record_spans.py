@@ -12,6 +12,7 @@ from ..domain.instant import NS_PER_MS, format_instant
 from ..domain.origin import Origin
 from ..domain.recent_ids import as_ids
 from ..domain.sample import Ints, SeriesKey
+from ..domain.secret_keys import SecretKeys
 from ..domain.span import SpanColumns, SpanSamples, samples_of
 from .intake import KEPT, NOT_KEPT, REJECTED, RESENT, Intake
 from .once import Once
@@ -121,7 +122,8 @@ class SpanRecorder:
         self, exceptions: Sequence[SpanException], key: IdempotencyKey
     ) -> None:
         async def append(new: Ints) -> None:
-            events = [_event(exceptions[place]) for place in new.tolist()]
+            secret_keys = self._events.secret_keys
+            events = [_event(exceptions[place], secret_keys) for place in new.tolist()]
             await self._events.record_all(events, key)
 
         if exceptions:
@@ -140,7 +142,7 @@ def _identity(exception: SpanException) -> bytes:
     return repr((exception.service, exception.trace_id, *said)).encode(errors="replace")
 
 
-def _event(exception: SpanException) -> EventFields:
+def _event(exception: SpanException, secret_keys: SecretKeys) -> EventFields:
     attributes = dict(exception.attributes)
     type, message, stacktrace = (
         str(attributes.pop(f"exception.{name}", None) or "")
@@ -159,4 +161,5 @@ def _event(exception: SpanException) -> EventFields:
         trace_id=exception.trace_id.hex(),
         span_id=exception.span_id.hex(),
         attributes=attributes,
+        secret_keys=secret_keys,
     )

@@ -20,6 +20,7 @@ class Vitals(msgspec.Struct, frozen=True):
 
     `events` is by level and type, `received` by what came over OpenTelemetry's protocol and what
     became of it, `series_refused` by service, `requests_refused` by status code,
+    `tokens_refused` by whether they were looked at (`wrong`, `limited`),
     `lags` and `unreadable` by projection.
     """
 
@@ -30,6 +31,7 @@ class Vitals(msgspec.Struct, frozen=True):
     samples_waiting: int
     series_refused: Mapping[str, int]
     requests_refused: Mapping[str, int]
+    tokens_refused: Mapping[str, int]
     lags: Mapping[str, int]
     unreadable: Mapping[str, int]
     store: StoreVitals
@@ -59,6 +61,8 @@ class VitalsQueries:
         self._started_at = clock.now()
         self.requests_refused: Counter[str] = Counter()
         """By status code: what was refused for want of room, or before a route saw it."""
+        self.tokens_refused: Counter[str] = Counter()
+        """By reason: tokens that were wrong, and those that came too often to be looked at."""
 
     async def now(self) -> Vitals:
         """How everything is now. Raises `StoreUnavailable`."""
@@ -71,6 +75,7 @@ class VitalsQueries:
             samples_waiting=self._samples.unwritten,
             series_refused=dict(self._series_limit.refused),
             requests_refused=dict(self.requests_refused),
+            tokens_refused=dict(self.tokens_refused),
             lags={name: await each.lag() for name, each in self._projections.items()},
             unreadable={name: each.unreadable for name, each in self._projections.items()},
             store=await self._store.vitals(),

@@ -8,6 +8,7 @@ from typing import Any, Self, TypeAlias
 import msgspec
 
 from .instant import NS_PER_MS
+from .secret_keys import USUAL, SecretKeys
 from .validation import InvalidInput, Violation, character_faults, pointer_to, text_violations
 from .words import TextQuery, texts, words
 
@@ -67,11 +68,13 @@ class OperationalEvent(msgspec.Struct, frozen=True):
         message: str,
         service: str = DEFAULT_SERVICE,
         meta: dict[str, Any] | None = None,
+        secret_keys: SecretKeys = USUAL,
     ) -> Self:
         """A new event that keeps every limit of the wire contract.
 
         `level` in any case; `ts` is cut to whole milliseconds, so that what is shown is what is
-        kept. `type` is merged into `meta`, where one that the caller put there stays.
+        kept. `type` is merged into `meta`, where one that the caller put there stays; what has the
+        key of a secret there is masked.
         Raises `InvalidInput` that lists every rule broken.
         """
         meta = {} if meta is None else meta
@@ -91,7 +94,7 @@ class OperationalEvent(msgspec.Struct, frozen=True):
             type=type,
             service=service,
             message=message,
-            meta={"type": type, **meta},
+            meta={"type": type, **secret_keys.masked(meta)},
         )
 
     def words(self) -> list[str]:

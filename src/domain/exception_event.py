@@ -5,6 +5,7 @@ from typing import Any, TypedDict
 
 from .event import DEFAULT_SERVICE, MAX_MESSAGE_LENGTH, MAX_SERVICE_LENGTH, Level
 from .fitting import fit_meta, fit_text
+from .secret_keys import USUAL, SecretKeys
 
 EXCEPTION = "EXCEPTION"
 """The type of the event."""
@@ -35,13 +36,15 @@ def exception_event(
     span_id: str = "",
     attributes: Mapping[str, Any] | None = None,
     level: str = Level.ERROR,
+    secret_keys: SecretKeys = USUAL,
 ) -> EventFields:
     """The fields of the event for an exception, under OpenTelemetry's names, cut to the limits.
 
     The message is `type: message`. `meta` holds `exception.type` and, where they are known,
     `exception.message`, `exception.stacktrace`, `http.route`, `http.request.method`, `trace_id`
-    and `span_id` (hexadecimal), then `attributes` by names that none of these has. What is too
-    long loses its middle: of a stack trace the innermost frames stay, at whichever end they are.
+    and `span_id` (hexadecimal), then `attributes` by names that none of these has, secrets among
+    them masked. What is too long loses its middle: of a stack trace the innermost frames stay, at
+    whichever end they are.
     """
     type = fit_text(type or UNNAMED, MAX_TYPE_LENGTH)
     known = {
@@ -60,5 +63,5 @@ def exception_event(
         type=EXCEPTION,
         service=fit_text(service or DEFAULT_SERVICE, MAX_SERVICE_LENGTH),
         message=fit_text(f"{type}: {message}" if message else type, MAX_MESSAGE_LENGTH),
-        meta=fit_meta(meta),
+        meta=fit_meta(meta, secret_keys),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from .event import MAX_META_BYTES, MAX_META_DEPTH
+from .secret_keys import MASK, USUAL, SecretKeys
 
 LEFT_OUT_KEY = "left_out"
 """Where `meta` says how many members did not fit at all."""
@@ -53,14 +54,15 @@ def _without_middle(text: str, kept: int) -> str:
     return f"{head} … {tail}"
 
 
-def fit_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
+def fit_meta(meta: Mapping[str, Any], secret_keys: SecretKeys = USUAL) -> dict[str, Any]:
     """The members of `meta` as they may stand in an event.
 
-    Characters and numbers that no event may hold are written in another way. Where all is too
+    What has the key of a secret is masked, before anything is cut to text. Characters and numbers
+    that no event may hold are written in another way. Where all is too
     large, the longest values are cut to one length, as text; members that do not fit even then,
     the last ones, are left out and counted under `left_out`.
     """
-    fitted = {fit_text(name, _MAX_KEY_LENGTH): _fit_value(value) for name, value in meta.items()}
+    fitted = _fit_object(meta, secret_keys, 1)
     if len(_encode(fitted)) <= MAX_META_BYTES:
         return fitted
     sizes = {name: len(_encode(value)) for name, value in fitted.items()}
@@ -105,12 +107,21 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else _encode(value).decode()
 
 
-def _fit_value(value: Any, depth: int = 2) -> Any:
+def _fit_object(value: Mapping[Any, Any], secret_keys: SecretKeys, depth: int) -> dict[str, Any]:
+    return {
+        fit_text(name, _MAX_KEY_LENGTH): MASK
+        if secret_keys.hides(name, member)
+        else _fit_value(member, secret_keys, depth + 1)
+        for name, member in ((str(key), member) for key, member in value.items())
+    }
+
+
+def _fit_value(value: Any, secret_keys: SecretKeys, depth: int) -> Any:
     """The value as JSON has it; what lies too deep becomes `…`."""
     if isinstance(value, str):
         return _UNFIT.sub("\ufffd", value)
     if isinstance(value, dict | list | tuple):
-        return _fit_members(value, depth)
+        return _fit_members(value, secret_keys, depth)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -120,11 +131,11 @@ def _fit_value(value: Any, depth: int = 2) -> Any:
     return _UNFIT.sub("\ufffd", str(value))
 
 
-def _fit_members(value: dict[Any, Any] | list[Any] | tuple[Any, ...], depth: int) -> Any:
+def _fit_members(
+    value: dict[Any, Any] | list[Any] | tuple[Any, ...], secret_keys: SecretKeys, depth: int
+) -> Any:
     if depth >= MAX_META_DEPTH:
         return "…"
     if isinstance(value, dict):
-        return {
-            fit_text(str(n), _MAX_KEY_LENGTH): _fit_value(v, depth + 1) for n, v in value.items()
-        }
-    return [_fit_value(member, depth + 1) for member in value]
+        return _fit_object(value, secret_keys, depth)
+    return [_fit_value(member, secret_keys, depth + 1) for member in value]

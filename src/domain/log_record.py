@@ -10,6 +10,7 @@ from .exception_event import EXCEPTION, EventFields
 from .fitting import fit_meta, fit_text
 from .instant import format_instant
 from .origin import Origin
+from .secret_keys import USUAL, SecretKeys
 
 LOG = "LOG"
 """The type of an event that was a log record, unless an exception is recorded on it."""
@@ -69,14 +70,15 @@ def level_of(severity_number: int, severity_text: str) -> Level:
     return _BY_NAME.get(name) or _BY_NAME.get(name.rstrip("234"), Level.INFO)
 
 
-def log_event(record: LogRecord) -> EventFields:
+def log_event(record: LogRecord, secret_keys: SecretKeys = USUAL) -> EventFields:
     """The fields of the event for a log record, cut to the limits.
 
     The body is the message, as JSON where it is no text. One that is too long stands in `meta` as
     `body` too, where more of it has room. `meta` has the attributes, after `trace_id`, `span_id`,
-    `time`, `severity_text` and `event.name` as far as the record has them.
+    `time`, `severity_text` and `event.name` as far as the record has them. Secrets are masked in
+    both.
     """
-    said = record.body if isinstance(record.body, str) else _as_json(record.body)
+    said = record.body if isinstance(record.body, str) else _as_json(record.body, secret_keys)
     known = {
         "trace_id": record.trace_id,
         "span_id": record.span_id,
@@ -94,12 +96,12 @@ def log_event(record: LogRecord) -> EventFields:
         type=EXCEPTION if meta.get("exception.type") else LOG,
         service=record.origin.service,
         message=fit_text(said or _without_body(record), MAX_MESSAGE_LENGTH),
-        meta=fit_meta(meta),
+        meta=fit_meta(meta, secret_keys),
     )
 
 
-def _as_json(body: Any) -> str:
-    return "" if body is None else _encode(fit_meta({"": body})[""]).decode()
+def _as_json(body: Any, secret_keys: SecretKeys) -> str:
+    return "" if body is None else _encode(fit_meta({"": body}, secret_keys)[""]).decode()
 
 
 def _without_body(record: LogRecord) -> str:

@@ -1,7 +1,6 @@
 """The `opsboard` command."""
 
 import asyncio
-import logging
 import math
 import os
 import secrets
@@ -17,11 +16,12 @@ from ..application.cardinality import DEFAULT_MAX_SERIES
 from ..application.errors import OpsboardError
 from ..domain.retention import FOREVER, Retention
 from ..domain.validation import InvalidInput
+from .process_title import hide_tokens
 from .settings import DEFAULT_STORE, SettingError, Settings, StoreUrl, checked_token
 
 EXIT_DIFFERENCES = 1
 EXIT_UNUSABLE = 2
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+IN_SIGHT = "a token that is a flag can be seen in the list of processes: set OPS_API_TOKEN"
 
 _SERVE_FLAGS: Mapping[str, tuple[str, str]] = {
     "store": ("OPS_STORE", f"where the journal lies: memory:, sqlite:///PATH [{DEFAULT_STORE}]"),
@@ -30,6 +30,7 @@ _SERVE_FLAGS: Mapping[str, tuple[str, str]] = {
     "api-token": ("OPS_API_TOKEN", "token that every write needs; none: writing is closed"),
     "read-token": ("OPS_READ_TOKEN", "token that reads need; none: reading is open"),
     "retention": ("OPS_RETENTION", f"what is kept how long, or {FOREVER} [{Retention()}]"),
+    "secret-keys": ("OPS_SECRET_KEYS", "further keys of meta that name secrets; -KEY for none"),
     "max-series": ("OPS_MAX_SERIES", f"series a service may have [{DEFAULT_MAX_SERIES}]"),
 }
 
@@ -43,6 +44,8 @@ def main() -> None:
     """Run the command; what can not work is one line on standard error, and exit status 2."""
     for framework in _LOADED_FOR_NOTHING:
         sys.modules.setdefault(framework, cast(Any, None))
+    if not hide_tokens():
+        click.echo(f"opsboard: {IN_SIGHT}", err=True)
     try:
         status = command(prog_name="opsboard", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -115,9 +118,10 @@ def serve(generate_token: bool, **flags: str | None) -> None:
         values["OPS_API_TOKEN"] = secrets.token_urlsafe(24)
         click.echo(f"token    {values['OPS_API_TOKEN']}  (made for this run; set OPS_API_TOKEN)")
     settings = Settings.load(values)
+    from .log_lines import log_to_stderr
     from .server import serve as run_server
 
-    logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
+    log_to_stderr()
     writes = "open, with the token" if settings.api_token else "closed: OPS_API_TOKEN is not set"
     reads = "with a token" if settings.read_token else "open"
 

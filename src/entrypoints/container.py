@@ -8,6 +8,7 @@ from ..adapters.system import RandomIds, SystemClock
 from ..application.board import Opsboard
 from ..application.cardinality import DEFAULT_MAX_SERIES
 from ..domain.retention import Retention
+from ..domain.secret_keys import USUAL, SecretKeys
 from .settings import StoreUrl
 
 
@@ -33,11 +34,15 @@ class Container(containers.DeclarativeContainer):
         ids,
         retention=config.retention,
         max_series=config.max_series,
+        secret_keys=config.secret_keys,
     )
 
 
 def container_for(
-    store: StoreUrl, retention: Retention | None = None, max_series: int = DEFAULT_MAX_SERIES
+    store: StoreUrl,
+    retention: Retention | None = None,
+    max_series: int = DEFAULT_MAX_SERIES,
+    secret_keys: SecretKeys = USUAL,
 ) -> Container:
     """The container with the engine that a store URL names."""
     container = Container()
@@ -47,6 +52,7 @@ def container_for(
             "path": store.path,
             "retention": retention,
             "max_series": max_series,
+            "secret_keys": secret_keys,
         }
     )
     return container

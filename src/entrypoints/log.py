@@ -4,7 +4,7 @@ import logging
 
 from ..adapters import log_handler
 from ..application.sink import EventSink
-from .setting_error import checked_service
+from .setting_error import checked_secret_keys, checked_service
 from .sinks import sink_for
 
 
@@ -22,11 +22,19 @@ class EventHandler(log_handler.EventHandler):
         to: str | EventSink,
         token: str | None = None,
         level: int | str = logging.WARNING,
+        secret_keys: str | None = None,
     ) -> None:
         """Events of `service`, from records of `level` and above.
 
         `to` is a server's URL, a store's, or an `Opsboard`. A server wants its API token: `token`,
-        or the one in `OPS_API_TOKEN`. Raises `SettingError` for what can not work.
+        or the one in `OPS_API_TOKEN`. `secret_keys` is what `OPS_SECRET_KEYS` takes, and left out
+        what that variable says: what `extra` has under such a key is masked here already.
+        Raises `SettingError` for what can not work.
         """
         sink = sink_for(to, token) if isinstance(to, str) else to
-        super().__init__(service=checked_service(service), to=sink, level=level)
+        super().__init__(
+            service=checked_service(service),
+            to=sink,
+            level=level,
+            secret_keys=checked_secret_keys(secret_keys, "secret_keys"),
+        )

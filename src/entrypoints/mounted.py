@@ -40,7 +40,12 @@ class MountedBoard:
     """
 
     def __init__(
-        self, store: str, retention: str, api_token: str | None, read_token: str | None
+        self,
+        store: str,
+        retention: str,
+        api_token: str | None,
+        read_token: str | None,
+        secret_keys: str | None,
     ) -> None:
         """Nothing is touched yet. Raises `SettingError` and `InvalidInput` as `open` does."""
         self.board: Opsboard
@@ -49,12 +54,15 @@ class MountedBoard:
         self._retention = retention
         self._api_token = api_token
         self._read_token = read_token
+        self._secret_keys = secret_keys
         self._life: _Life | None = None
         self._unusable: StoreUnusable | None = None
         self._renew()
 
     def _renew(self) -> None:
-        self.board = open_board(self._store, retention=self._retention)
+        self.board = open_board(
+            self._store, retention=self._retention, secret_keys=self._secret_keys
+        )
         self._app = create_app(
             self.board,
             api_token=self._api_token,
@@ -194,17 +202,19 @@ def asgi(
     retention: str = "",
     api_token: str | None = None,
     read_token: str | None = None,
+    secret_keys: str | None = None,
 ) -> MountedBoard:
     """The whole API and page over the store at a URL, to be mounted in another app.
 
-    Tokens that are not given are those in `OPS_API_TOKEN` and `OPS_READ_TOKEN`. Raises
-    `SettingError` for what can not work.
+    Tokens that are not given are those in `OPS_API_TOKEN` and `OPS_READ_TOKEN`, and `secret_keys`
+    are what `OPS_SECRET_KEYS` says. Raises `SettingError` for what can not work.
     """
     return MountedBoard(
         store,
         retention,
         _token("api_token", api_token, "OPS_API_TOKEN"),
         _token("read_token", read_token, "OPS_READ_TOKEN"),
+        secret_keys,
     )
 
 

@@ -140,12 +140,39 @@ class BoundedProtocol(HttpToolsProtocol):
         elif max(len(self.connections), len(self.tasks)) > self.limits.answered:
             detail = "Too many connections are open."
             self.app = self._refusing(HTTPStatus.SERVICE_UNAVAILABLE, detail)
+        elif fault := self._fault_of_head():
+            self.app = self._refusing(HTTPStatus.BAD_REQUEST, fault)
         try:
             super().on_headers_complete()
+            if self.parser.should_upgrade():
+                # The parser takes what follows for something else than HTTP.
+                self.cycle.keep_alive = False
         finally:
             self.app = app
             # What comes now are trailers, which must not pass for headers (RFC 9110, 6.5.1).
             self.headers = []
+
+    def _fault_of_head(self) -> str:
+        """Why a proxy and this server may not mean the same request; empty where they do."""
+        hosts = 0
+        has_body = False
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"transfer-encoding":
+                has_body = True
+                if value.lower() != b"chunked":
+                    return "Transfer-Encoding may be chunked only."
+            elif name == b"content-length":
+                has_body |= value != b"0"
+        if hosts != 1 and (hosts or self.parser.get_http_version() == "1.1"):
+            return "A request must have one Host header."
+        if has_body and self.parser.should_upgrade():
+            return "A request with a body can not ask for an upgrade."
+        return ""
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing of it in the log: whoever likes may ask for one, as often as he likes."""
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""

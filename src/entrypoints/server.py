@@ -22,6 +22,7 @@ from ..application.board import Opsboard
 from ..application.errors import StoreUnusable
 from ..domain.retention import Retention
 from .container import container_for
+from .log_lines import FIELDS
 from .protocol import MAX_CONNECTIONS, BoundedProtocol, Limits, bounded_by, limits_of_this_process
 from .settings import SettingError, Settings
 
@@ -176,19 +177,43 @@ def serve(settings: Settings, announce: Callable[[str, Retention], None]) -> End
     Raises `SettingError` and `StoreUnusable`, in which case nothing was served.
     """
     return_freed_memory()
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+        # Where both go to one terminal, what is announced there says the same.
+        _log.setLevel(logging.INFO)
     with contextlib.closing(bind(settings.host, settings.port)) as listener:
         host, port = listener.getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         failures: list[StoreUnusable] = []
-        board = container_for(settings.store, settings.retention, settings.max_series).board()
+        board = container_for(
+            settings.store, settings.retention, settings.max_series, settings.secret_keys
+        ).board()
         broadcast = broadcast_of(board)
         app = _app(board, broadcast, settings, failures)
         server = GracefulServer(_config(app, bounded_by(_limits(), board.vitals.requests_refused)))
         server.end_streams = broadcast.end
-        server.announce = lambda: announce(address, board.retainer.retention)
+
+        def announce_and_log() -> None:
+            announce(address, board.retainer.retention)
+            _log_start(address, settings, board.retainer.retention)
+
+        server.announce = announce_and_log
         with _without_traces_of(failures):
             server.run(sockets=[listener])
-        return Ending(server.requests_cut_off, board.samples.unwritten)
+        ending = Ending(server.requests_cut_off, board.samples.unwritten)
+        _log.info("%s", ending, extra={FIELDS: msgspec.structs.asdict(ending)})
+        return ending
+
+
+def _log_start(address: str, settings: Settings, retention: Retention) -> None:
+    fields = {
+        "version": __version__,
+        "address": address,
+        "store": str(settings.store),
+        "retention": str(retention),
+        "writes_open": settings.api_token is not None,
+        "reads_open": settings.read_token is None,
+    }
+    _log.info("started", extra={FIELDS: fields})
 
 
 def _limits() -> Limits:

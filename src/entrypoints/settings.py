@@ -9,8 +9,9 @@ import msgspec
 
 from ..application.cardinality import DEFAULT_MAX_SERIES
 from ..domain.retention import Retention
+from ..domain.secret_keys import USUAL, SecretKeys
 from ..domain.validation import InvalidInput
-from .setting_error import SettingError, checked_token
+from .setting_error import SECRET_KEYS, SettingError, checked_secret_keys, checked_token
 
 __all__ = ["DEFAULT_STORE", "SettingError", "Settings", "StoreUrl", "checked_token"]
 
@@ -56,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True):
     read_token: str | None = None
     retention: Retention | None = None
     max_series: int = DEFAULT_MAX_SERIES
+    secret_keys: SecretKeys = USUAL
 
     @classmethod
     def load(cls, values: Mapping[str, str]) -> "Settings":
@@ -71,6 +73,7 @@ class Settings(msgspec.Struct, frozen=True):
             read_token=_token("OPS_READ_TOKEN", values),
             retention=_retention(values.get("OPS_RETENTION")),
             max_series=_max_series(values.get("OPS_MAX_SERIES") or str(DEFAULT_MAX_SERIES)),
+            secret_keys=checked_secret_keys(values.get(SECRET_KEYS, "")),
         )
 
 

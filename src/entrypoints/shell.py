@@ -13,6 +13,7 @@ from ..application.ports import Store
 from ..application.verify import verify
 from .container import container_for
 from .files import reading, writing
+from .setting_error import checked_secret_keys
 from .settings import SettingError, StoreUrl
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ async def record_event(
     store: StoreUrl, said: dict[str, str], meta: dict[str, Any], key: str | None
 ) -> int:
     """Record one event in a store; its id. Raises what `Opsboard.record_event` does."""
-    board = container_for(store).board()
+    board = container_for(store, secret_keys=checked_secret_keys(None)).board()
     async with board.store.opened():
         recorded = await board.record_event(**said, meta=meta, key=key)
     return recorded.id

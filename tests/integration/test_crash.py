@@ -188,9 +188,9 @@ def test_who_has_no_time_cuts_off_what_is_stuck_and_loses_no_sample(tmp_path: Pa
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"application/problem+json" in answer
         assert server.process.stdout is not None
-        assert server.process.stdout.read() == (
+        assert [line for line in server.process.stdout if not line.startswith("{")] == [
             "ended: 1 in flight cut off, the journal is flushed\n"
-        )
+        ]
     with serving(store) as server:
         rows = server.client.get("/metrics").json()["requests"]
         counts = {(r["route"], r["status_code"]): r["count"] for r in rows}

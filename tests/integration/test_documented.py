@@ -190,7 +190,7 @@ def test_documented_limits_are_the_limits() -> None:
     )
     assert f"for {writer.PATIENCE_SECONDS} seconds" in said
     assert f"| {turns.CROWD}; of more, those that waited for {turns.PATIENCE_SECONDS} sec" in said
-    assert f"| wrong tokens at `POST /session` | {attempts.MAX_FAILURES} a minute" in said
+    assert f"| wrong tokens | {attempts.MAX_FAILURES} a minute" in said
     assert (
         f"ends after {session.LIFETIME_SECONDS // 86_400} days"
         in (REFERENCE / "http.md").read_text()

@@ -1,7 +1,6 @@
-"""Sessions, who may be wrong how often, and where a request comes from."""
+"""Sessions, and where a request comes from."""
 
 import pytest
-from opsboard.adapters.http.attempts import MAX_CLIENTS, MAX_FAILURES, Attempts, TooManyAttempts
 from opsboard.adapters.http.same_origin import CrossOrigin, refuse_other_sites, require_own_page
 from opsboard.adapters.http.session import LIFETIME_SECONDS, SETTING, Session, Sessions
 from opsboard.adapters.memory import MemoryStore
@@ -88,34 +87,6 @@ async def test_a_store_that_fails_leaves_sessions_to_this_process(
         value, session = sessions.issue(may_write=True)
         assert sessions.find(cookie(value)) == session
         assert Sessions("api", None).find(cookie(value)) is None
-
-
-def test_who_is_wrong_too_often_waits_for_the_next_minute() -> None:
-    time = Time()
-    time.seconds = 60_000.0
-    attempts = Attempts(time)
-    for _ in range(MAX_FAILURES):
-        attempts.allow("10.0.0.1")
-        attempts.fail("10.0.0.1")
-    time.seconds += 20.5
-    with pytest.raises(TooManyAttempts) as refused:
-        attempts.allow("10.0.0.1")
-    assert refused.value.headers == {"retry-after": "40"}
-    attempts.allow("10.0.0.2")
-    time.seconds += 40
-    attempts.allow("10.0.0.1")
-
-
-def test_a_flood_of_addresses_takes_bounded_memory() -> None:
-    attempts = Attempts(Time())
-    attempts.allow("good")
-    attempts.fail("good")
-    for n in range(MAX_CLIENTS + 5):
-        attempts.fail(f"client {n}")
-    attempts.allow("good")
-    with pytest.raises(TooManyAttempts):
-        attempts.allow("another")
-    assert len(attempts._failures) <= MAX_CLIENTS
 
 
 @pytest.mark.parametrize(

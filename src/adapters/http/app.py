@@ -8,6 +8,7 @@ from litestar import Litestar
 
 from ...application.board import Opsboard
 from ...application.errors import StoreUnusable
+from .attempts import MAX_FAILURES, Attempts
 from .auth import Tokens
 from .deploy_routes import deploy_routes
 from .direct_routes import DirectRoutes
@@ -23,6 +24,7 @@ from .overview_routes import overview_routes
 from .page_routes import page_routes
 from .problems import problem_response
 from .refusals import CountRefusals
+from .request_id import RequestIds
 from .sample_routes import RecordSamples, sample_routes
 from .security_headers import SecurityHeaders
 from .series_routes import series_routes
@@ -49,7 +51,7 @@ def create_app(
     the end of a server: one that ends calls `end` of the `broadcast` that it passed.
     """
     sessions = Sessions(api_token, read_token)
-    tokens = Tokens(api_token, read_token, sessions)
+    tokens = Tokens(api_token, read_token, sessions, _attempts(board))
     record_event = RecordEvent(board, tokens)
     record_samples = RecordSamples(board, tokens)
     broadcast = broadcast or broadcast_of(board)
@@ -92,7 +94,25 @@ def create_app(
     }
     routed = DirectRoutes(cast(ASGIApp, app), direct)
     counted = CountRefusals(SecurityHeaders(routed), board.vitals.requests_refused)
-    return LatencyMiddleware(counted, service=SERVICE, to=board)
+    return LatencyMiddleware(RequestIds(counted), service=SERVICE, to=board)
+
+
+def _attempts(board: Opsboard) -> Attempts:
+    """Wrong tokens, counted and said where everything else about opsboard is."""
+
+    def say(client: str) -> None:
+        board.say_later(
+            lambda: {
+                "message": f"more than {MAX_FAILURES} wrong tokens a minute came from {client}",
+                "level": "WARN",
+                "type": "SECURITY",
+                "service": SERVICE,
+                "meta": {"client.address": client},
+                "key": f"wrong-tokens {client}",
+            }
+        )
+
+    return Attempts(counts=board.vitals.tokens_refused, on_guessing=say)
 
 
 def broadcast_of(board: Opsboard) -> EventBroadcast:

@@ -3,12 +3,15 @@
 import base64
 import binascii
 import hmac
-from typing import Any
+from typing import Any, cast
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
+from .attempts import Attempts
+from .client_address import client_address
 from .headers import Headers, by_name
+from .middleware import Scope
 from .problems import Unauthorized, WritesClosed
 from .same_origin import require_own_page
 from .session import Sessions
@@ -24,12 +27,20 @@ class Tokens:
     """
 
     def __init__(
-        self, api_token: str | None, read_token: str | None, sessions: Sessions | None = None
+        self,
+        api_token: str | None,
+        read_token: str | None,
+        sessions: Sessions | None = None,
+        attempts: Attempts | None = None,
     ) -> None:
-        """Without an API token nobody may write; without a read token everybody may read."""
+        """Without an API token nobody may write; without a read token everybody may read.
+
+        `attempts` counts the tokens that are wrong.
+        """
         self._api = api_token.encode() if api_token else None
         self._read = read_token.encode() if read_token else None
         self._sessions = sessions or Sessions(api_token, read_token)
+        self._attempts = attempts or Attempts()
 
     @property
     def writes_open(self) -> bool:
@@ -41,47 +52,89 @@ class Tokens:
         """Whether everybody may read."""
         return self._read is None
 
-    def allow_write(self, headers: Headers) -> None:
+    def allow_write(self, headers: Headers, scope: Scope) -> None:
         """Raises `WritesClosed` where no token is configured, `Unauthorized` for a wrong one.
 
-        Raises `CrossOrigin` where a session may write, but not from where the request comes.
+        Raises `CrossOrigin` where a session may write, but not from where the request comes, and
+        `TooManyAttempts`.
         """
         if self._api is None:
             raise WritesClosed("Writing is closed: the server was started without OPS_API_TOKEN.")
-        if _same(_presented(headers), self._api):
+        if self._is_api(_presented(headers), headers, scope):
             return
         if not self._session_may_write(headers):
+            self._note_wrong(_presented(headers), headers, scope)
             raise _unauthorized("Writing needs the token, as X-Ops-Token or Bearer.")
         require_own_page(headers)
 
-    def allow_read(self, headers: Headers) -> None:
-        """Raises `Unauthorized` where a read token is configured and neither token is presented."""
-        if not self.may_read(headers):
+    def allow_read(self, headers: Headers, scope: Scope) -> None:
+        """Raises `Unauthorized` where a read token is configured and neither token is presented.
+
+        Raises `TooManyAttempts`.
+        """
+        if not self.may_read(headers, scope):
             raise _unauthorized("Reading needs a token, as X-Ops-Token or Bearer.")
 
-    def may_read(self, headers: Headers) -> bool:
-        """Whether `allow_read` lets it pass."""
+    def may_read(self, headers: Headers, scope: Scope) -> bool:
+        """Whether `allow_read` lets it pass. Raises `TooManyAttempts`."""
         if self._read is None:
             return True
         presented = _presented(headers) or _basic_password(headers)
-        return self._is_any(presented) or self._sessions.find(headers) is not None
+        if self._is_any(presented, headers, scope) or self._sessions.find(headers) is not None:
+            return True
+        self._note_wrong(presented, headers, scope)
+        return False
 
-    def may_write(self, headers: Headers) -> bool:
-        """Whether `allow_write` lets it pass, if it comes from the server's own page."""
+    def may_write(self, headers: Headers, scope: Scope) -> bool:
+        """Whether `allow_write` lets it pass, if it comes from the server's own page.
+
+        Raises `TooManyAttempts`.
+        """
         if self._api is None:
             return False
-        return _same(_presented(headers), self._api) or self._session_may_write(headers)
+        presented = _presented(headers)
+        if self._is_api(presented, headers, scope) or self._session_may_write(headers):
+            return True
+        self._note_wrong(presented, headers, scope)
+        return False
 
-    def rights_of(self, token: bytes) -> bool:
-        """Whether a token is one to write with. Raises `Unauthorized` where it is none at all."""
-        if not self._is_any(token):
+    def rights_of(self, token: bytes, headers: Headers, scope: Scope) -> bool:
+        """Whether a token is one to write with. Raises `Unauthorized` where it is none at all.
+
+        Raises `TooManyAttempts`.
+        """
+        if not self._is_any(token, headers, scope):
+            self._note_wrong(token, headers, scope)
             raise Unauthorized("The token is wrong.", dict(_CHALLENGE))
         return self._api is not None and _same(token, self._api)
 
-    def _is_any(self, presented: bytes) -> bool:
-        """Whether it is either token; takes as long, whichever it is."""
+    def _is_api(self, presented: bytes, headers: Headers, scope: Scope) -> bool:
+        """Whether it is the token to write with, for a client that is listened to."""
+        if not presented or self._api is None:
+            return False
+        self._listen_to(headers, scope)
+        return _same(presented, self._api)
+
+    def _is_any(self, presented: bytes, headers: Headers, scope: Scope) -> bool:
+        """The same for either token; it takes as long, whichever it is."""
+        if not presented:
+            return False
+        self._listen_to(headers, scope)
+        return self._is_known(presented)
+
+    def _is_known(self, presented: bytes) -> bool:
         known = [token for token in (self._read, self._api) if token is not None]
         return sum(_same(presented, token) for token in known) > 0
+
+    def _listen_to(self, headers: Headers, scope: Scope) -> None:
+        """Raises `TooManyAttempts` for a client that is guessing, whatever it presents."""
+        if self._attempts.some_failed:
+            self._attempts.allow(client_address(scope, headers))
+
+    def _note_wrong(self, presented: bytes, headers: Headers, scope: Scope) -> None:
+        """Count a token that is none here. Raises `TooManyAttempts`."""
+        if presented and not self._is_known(presented):
+            self._attempts.fail(client_address(scope, headers), presented)
 
     def _session_may_write(self, headers: Headers) -> bool:
         session = self._sessions.find(headers)
@@ -89,7 +142,8 @@ class Tokens:
 
     def reading(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         """The guard of the routes that read."""
-        self.allow_read(by_name(list(connection.scope["headers"])))
+        scope = cast(Scope, connection.scope)
+        self.allow_read(by_name(scope["headers"]), scope)
 
 
 def _same(presented: bytes, expected: bytes) -> bool:

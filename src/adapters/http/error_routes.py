@@ -53,7 +53,7 @@ class ChangeState:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the group once the change is durable; a body may be left out."""
         headers = by_name(scope["headers"])
-        self._tokens.allow_write(headers)
+        self._tokens.allow_write(headers, scope)
         refuse_parameters(scope["query_string"])
         body = await read_body(headers, receive, MAX_CHANGE_BYTES)
         said = ErrorChange()

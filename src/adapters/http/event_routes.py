@@ -58,7 +58,7 @@ class RecordEvent:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer once the event is durable; errors are raised, and answered as problems."""
         headers = by_name(scope["headers"])
-        self._tokens.allow_write(headers)
+        self._tokens.allow_write(headers, scope)
         refuse_parameters(scope["query_string"])
         require_json(headers)
         key = idempotency_key(headers)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -14,6 +14,7 @@ from .auth import Tokens
 from .dashboard_routes import dashboard_routes
 from .event_bodies import EventBody
 from .headers import by_name
+from .middleware import Scope
 from .openapi import operations
 from .openapi_completion import completed
 from .problems import Unauthorized
@@ -75,7 +76,8 @@ def page_routes(board: Opsboard, tokens: Tokens, version: str) -> Sequence[HTTPR
 def _ask_in_the_browser(tokens: Tokens, request: Request[Any, Any, Any]) -> None:
     """Let the browser itself ask for the read token: it does so once, and keeps it."""
     try:
-        tokens.allow_read(by_name(list(request.scope["headers"])))
+        scope = cast(Scope, request.scope)
+        tokens.allow_read(by_name(scope["headers"]), scope)
     except Unauthorized as refused:
         basic = 'Basic realm="opsboard: any user name, the read token as password", charset="UTF-8"'
         raise Unauthorized(str(refused), {"www-authenticate": basic}) from refused

@@ -19,6 +19,7 @@ from ...application.errors import (
     StoreUnavailable,
 )
 from ...domain.validation import InvalidInput, Violation
+from . import request_id
 from .middleware import Send
 from .security_headers import SECURITY_HEADERS
 
@@ -116,7 +117,7 @@ def _problem(
 
 def _unexpected(error: Exception) -> Problem:
     """A fault of ours: its trace goes to the log, under an id that the client gets."""
-    id = uuid.uuid4().hex
+    id = request_id.current.get() or uuid.uuid4().hex
     _log.error("request failed, id %s", id, exc_info=error)
     return _problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,

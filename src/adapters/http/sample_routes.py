@@ -56,7 +56,7 @@ class RecordSamples:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer once the samples are durable; errors are raised, and answered as problems."""
         headers = by_name(scope["headers"])
-        self._tokens.allow_write(headers)
+        self._tokens.allow_write(headers, scope)
         refuse_parameters(scope["query_string"])
         media = media_type(headers, JSON, NDJSON)
         name = idempotency_key(headers)

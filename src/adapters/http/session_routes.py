@@ -11,14 +11,12 @@ from litestar.params import JSONBody
 
 from ...domain.instant import NS_PER_SECOND, format_instant
 from ...domain.validation import InvalidInput
-from .attempts import Attempts
 from .auth import Tokens
 from .body import read_body, require_json
 from .event_routes import READ
 from .headers import Headers, by_name
 from .middleware import Receive, Scope, Send
 from .parameters import refuse_parameters
-from .problems import Unauthorized
 from .same_origin import refuse_other_sites
 from .session import LIFETIME_SECONDS, Session, Sessions, set_cookie
 
@@ -54,25 +52,22 @@ _decode = msgspec.json.Decoder(SignIn).decode
 class SignInWithToken:
     """`POST /session` as plain ASGI, since it takes a form as well as JSON."""
 
-    def __init__(self, tokens: Tokens, sessions: Sessions, attempts: Attempts) -> None:
+    def __init__(self, tokens: Tokens, sessions: Sessions) -> None:
         """Give a session to those who have one of the tokens."""
         self._tokens = tokens
         self._sessions = sessions
-        self._attempts = attempts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the cookie; errors are raised, and answered as problems."""
         headers = by_name(scope["headers"])
         refuse_parameters(scope["query_string"])
         refuse_other_sites(headers)
-        client = (scope.get("client") or ("", 0))[0]
-        self._attempts.allow(client)
         is_form = headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == _FORM
         if not is_form:
             require_json(headers)
         body = await read_body(headers, receive, MAX_BODY_BYTES)
         token = _of_form(body) if is_form else _of_json(body)
-        may_write = self._may_write(token, client)
+        may_write = self._tokens.rights_of(token.encode(), headers, scope)
         value, session = self._sessions.issue(may_write=may_write)
         body = _encode(SessionBody(True, may_write, self._tokens.writes_open, _end_of(session)))
         cookie = _cookie(scope, headers, value, LIFETIME_SECONDS)
@@ -83,20 +78,12 @@ class SignInWithToken:
             content_type = (b"content-type", b"application/json")
             await _answer(send, 200, body, [cookie, content_type])
 
-    def _may_write(self, token: str, client: str) -> bool:
-        try:
-            return self._tokens.rights_of(token.encode())
-        except Unauthorized:
-            self._attempts.fail(client)
-            raise
-
 
 def session_routes(tokens: Tokens, sessions: Sessions) -> Sequence[HTTPRouteHandler]:
     """`/session`."""
-    attempts = Attempts()
 
     def answer_raw(app: Any) -> Any:  # noqa: ARG001 - Litestar passes it by this name
-        return SignInWithToken(tokens, sessions, attempts)
+        return SignInWithToken(tokens, sessions)
 
     @route("/session", http_method=["OPTIONS"], include_in_schema=False)
     async def say_what_is_allowed() -> Response[None]:
@@ -112,11 +99,12 @@ def session_routes(tokens: Tokens, sessions: Sessions) -> Sequence[HTTPRouteHand
     @route("/session", http_method=READ, tags=["session"])
     async def get_session(request: Request[Any, Any, Any]) -> SessionBody:
         """What whoever asks may do."""
-        headers = by_name(list(request.scope["headers"]))
+        scope = cast(Scope, request.scope)
+        headers = by_name(scope["headers"])
         session = sessions.find(headers)
         return SessionBody(
-            tokens.may_read(headers),
-            tokens.may_write(headers),
+            tokens.may_read(headers, scope),
+            tokens.may_write(headers, scope),
             tokens.writes_open,
             None if session is None else _end_of(session),
         )

@@ -1,20 +1,25 @@
 """The read model of events: a row and its words each, searched with FTS5."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ...application.errors import DamagedReadModel
+from ...application.errors import DamagedReadModel, StoreUnavailable
 from ...application.readable import readable
 from ...domain.entry import Recorded, Stream
 from ...domain.event import EventFilter, OperationalEvent, RecordedEvent
 from ...domain.summary import EventSummary
 from ...domain.words import TextQuery
+from .file import uri
 from .journal import SqliteJournal
 from .reader import Reader, Row
+from .schema import EVENT_WORDS
 from .writer import GroupCommit, Writer
 
 PAGE = 512
@@ -27,8 +32,9 @@ _COLUMNS = "number, ts, level, type, service, message, meta"
 class SqliteEventIndex:
     """Answers from the index up to its checkpoint, and from the journal's tail behind it."""
 
-    def __init__(self, journal: SqliteJournal, writer: Writer, reader: Reader) -> None:
-        """Index what `journal` holds."""
+    def __init__(self, path: Path, journal: SqliteJournal, writer: Writer, reader: Reader) -> None:
+        """Index what `journal` holds, in the file at `path`."""
+        self._path = path
         self._journal = journal
         self._writer = writer
         self._reader = reader
@@ -134,10 +140,25 @@ class SqliteEventIndex:
 
     async def faults(self) -> list[str]:
         """See `EventIndex.faults`."""
-        return await self._writer.submit_in_background(_integrity_faults)
+        try:
+            return await asyncio.to_thread(_integrity_faults, self._path)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"the word index can not be checked: {error}") from error
 
 
-_INTEGRITY_CHECK = "INSERT INTO event_words(event_words, rank) VALUES ('integrity-check', 1)"
+_COPY = (
+    "CREATE TABLE copy.event(number INTEGER PRIMARY KEY, words TEXT NOT NULL)",
+    "INSERT INTO copy.event SELECT number, words FROM main.event",
+    *(
+        statement
+        for part in ("data", "idx", "config")
+        for statement in (
+            f"DELETE FROM copy.event_words_{part}",
+            f"INSERT INTO copy.event_words_{part} SELECT * FROM main.event_words_{part}",
+        )
+    ),
+)
+_INTEGRITY_CHECK = "INSERT INTO copy.event_words(event_words, rank) VALUES ('integrity-check', 1)"
 
 
 def _conditions(wanted: EventFilter, upto: int) -> tuple[str, list[Any]]:
@@ -210,9 +231,20 @@ def _clear(connection: GroupCommit) -> None:
     connection.execute("UPDATE fold SET checkpoint = 0 WHERE name = 'event_index'")
 
 
-def _integrity_faults(connection: GroupCommit) -> list[str]:
-    try:
-        connection.execute(_INTEGRITY_CHECK)
-    except sqlite3.DatabaseError as error:
-        return [f"the word index does not match the events: {error}"]
+def _integrity_faults(path: Path) -> list[str]:
+    """SQLite's own check, on a copy: it counts as a write, for which all others would wait."""
+    address = uri(path, "rw")
+    with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
+        connection.execute("ATTACH '' AS copy")
+        connection.execute(f"CREATE VIRTUAL TABLE copy.event_words USING {EVENT_WORDS}")
+        try:
+            connection.execute("BEGIN")
+            for statement in _COPY:
+                connection.execute(statement)
+            connection.execute("COMMIT")
+            connection.execute(_INTEGRITY_CHECK)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            return [f"the word index does not match the events: {error}"]
     return []

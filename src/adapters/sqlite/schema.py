@@ -8,6 +8,11 @@ from ...domain.entry import Stream
 APPLICATION_ID = 0x4F505342
 VERSION = 3
 
+EVENT_WORDS = """fts5(
+    words, content='event', content_rowid='number', tokenize='ascii', detail='none', columnsize=0
+)"""
+"""What the full-text index is, beside the table `event`."""
+
 _STREAM = """
 CREATE TABLE {stream}_entry(
     number INTEGER PRIMARY KEY,
@@ -81,9 +86,7 @@ CREATE INDEX event_ts ON event(ts);
 CREATE INDEX event_level ON event(level);
 CREATE INDEX event_service ON event(service);
 CREATE INDEX event_type ON event(type);
-CREATE VIRTUAL TABLE event_words USING fts5(
-    words, content='event', content_rowid='number', tokenize='ascii', detail='none', columnsize=0
-);
+CREATE VIRTUAL TABLE event_words USING {EVENT_WORDS};
 INSERT INTO fold VALUES ('event_index', 0, x'');
 """
 

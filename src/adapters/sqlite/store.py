@@ -37,7 +37,7 @@ class SqliteStore:
         self._writer = Writer(path, self._growth.notify, clock)
         self._for_journal, self._for_queries = Reader(), Reader()
         self.journal = SqliteJournal(clock, self._writer, self._for_journal, self._growth)
-        self.event_index = SqliteEventIndex(self.journal, self._writer, self._for_queries)
+        self.event_index = SqliteEventIndex(path, self.journal, self._writer, self._for_queries)
         self.rollups = SqliteRollups(self._writer, self._for_queries)
         self.folds = SqliteFolds(self._writer, self._for_queries)
 
@@ -85,10 +85,14 @@ class SqliteStore:
 
     async def setting(self, name: str) -> str | None:
         """See `Store.setting`."""
-        value = await self._for_queries.fetch_value(
-            "SELECT value FROM setting WHERE name = ?", (name,)
-        )
-        return None if value is None else _checked(name, str(value))
+        sql = "SELECT CAST(name AS BLOB), CAST(value AS BLOB) FROM setting"
+        stored = dict(await self._for_queries.fetch(sql))
+        own = stored.get(name.encode())
+        if own is not None:
+            return _checked(name.encode(), own)
+        for other, value in stored.items():  # one whose name is damaged may be this one
+            _checked(other, value)
+        return None
 
     async def keep_setting(self, name: str, value: str) -> None:
         """See `Store.keep_setting`."""
@@ -132,20 +136,22 @@ async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]
 
 
 def _keep_setting(connection: GroupCommit, *, name: str, value: str) -> None:
-    row = (name, f"{value}\n{_checksum(value)}")
+    checksum = _checksum(name.encode(), value.encode())
+    row = (name, f"{value}\n{checksum.decode()}")
     connection.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", row)
 
 
-def _checked(name: str, stored: str) -> str:
+def _checked(name: bytes, stored: bytes) -> str:
     """The setting without its checksum, which older versions did not write."""
-    value, written, checksum = stored.partition("\n")
-    if written and checksum != _checksum(value):
-        raise DamagedSetting(f"the setting {name!r} is damaged: {value!r}; choose it again")
-    return value
+    value, written, checksum = stored.partition(b"\n")
+    if written and checksum != _checksum(name, value):
+        said = f"{name.decode(errors='replace')!r} is damaged: {value.decode(errors='replace')!r}"
+        raise DamagedSetting(f"the setting {said}; choose it again")
+    return value.decode()
 
 
-def _checksum(value: str) -> str:
-    return f"{zlib.crc32(value.encode()):08x}"
+def _checksum(name: bytes, value: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(name + b"\n" + value)
 
 
 def _probe(connection: GroupCommit) -> None:

@@ -31,6 +31,14 @@ still: the disk is too slow for all of them."""
 MAX_COMMIT_BYTES = 256 * 1024
 COMMITS_PER_BACKGROUND_JOB = 32
 BUSY_SECONDS = 5.0
+"""So long a commit waits for other processes; then it fails."""
+LOOK_AGAIN_SECONDS = 0.001
+MIN_REST_SECONDS = 0.003
+"""After each background job, as long as it took but no shorter, while other processes write too: so
+that they find the file free when they look again."""
+SHARED_SECONDS = 10.0
+"""So long after another process wrote it is taken to go on."""
+
 _OF_A_JOB = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
 """What a single job can do wrong; all other errors of a database are the store's."""
 _log = logging.getLogger(__name__)
@@ -54,6 +62,9 @@ class GroupCommit(sqlite3.Connection):
     """What jobs of this transaction still have to write together, before it is committed."""
     shared: dict[Stream, Any]
     """What jobs of this transaction hand to each other."""
+    others_seen_at = float("-inf")
+    """When a transaction last found that another process had committed since the one before."""
+    _version: int | None = None
     files: OpenedFiles
 
     def commit(self) -> None:
@@ -62,7 +73,8 @@ class GroupCommit(sqlite3.Connection):
         self._check_files()
         if not self.jobs:
             return
-        self.execute("BEGIN IMMEDIATE")
+        self._begin()
+        self._look_for_others()
         try:
             self.outcomes = list(self._attempted())
             for write in self.at_end:
@@ -73,6 +85,26 @@ class GroupCommit(sqlite3.Connection):
                 with suppress(sqlite3.Error):
                     self.execute("ROLLBACK")
             raise
+
+    def _begin(self) -> None:
+        """Begin as soon as no other process writes; SQLite itself would look ever less often."""
+        until = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not is_busy or time.monotonic() > until:
+                    raise
+                time.sleep(LOOK_AGAIN_SECONDS)
+            else:
+                return
+
+    def _look_for_others(self) -> None:
+        (version,) = self.execute("PRAGMA data_version").fetchone()
+        if self._version not in (None, version):
+            self.others_seen_at = time.monotonic()
+        self._version = version
 
     def _check_files(self) -> None:
         """Raise `StoreUnavailable` where nobody would find what is committed.
@@ -130,6 +162,7 @@ class Writer:
         self._background: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         self._commits_since_background = 0
+        self._rests_until = 0.0
         self._work = asyncio.Event()
         self._connection: GroupCommit | None = None
         self._closing = False
@@ -156,6 +189,7 @@ class Writer:
                 # Zeros written over what is removed would double what retention writes.
                 await database.execute_fetchall("PRAGMA secure_delete = OFF")
                 await database.execute_fetchall(f"PRAGMA wal_autocheckpoint = {LAST_RESORT_PAGES}")
+                await database.execute_fetchall("PRAGMA busy_timeout = 0")
                 # A first read opens the write-ahead log too.
                 await database.execute_fetchall("SELECT 1 FROM store")
                 self._opened().files = OpenedFiles(self._path)
@@ -170,22 +204,39 @@ class Writer:
 
     async def _commit_all(self, database: aiosqlite.Connection) -> None:
         while True:
-            if not self._appends and not self._background:
-                if self._closing:
-                    return
-                self._work.clear()
-                await self._work.wait()
-            elif self._background_is_due():
+            if self._background_is_due():
                 self._commits_since_background = 0
+                started = time.monotonic()
                 await self._commit(database, [self._background.popleft()])
-            else:
+                self._rest(started)
+            elif self._appends:
                 self._commits_since_background += 1
                 await self._commit(database, self._next_appends())
+            elif self._closing and not self._background:
+                return
+            else:
+                await self._wait()
 
     def _background_is_due(self) -> bool:
-        return bool(self._background) and (
-            not self._appends or self._commits_since_background >= COMMITS_PER_BACKGROUND_JOB
+        return (
+            bool(self._background)
+            and (not self._appends or self._commits_since_background >= COMMITS_PER_BACKGROUND_JOB)
+            and time.monotonic() >= self._rests_until
         )
+
+    def _rest(self, started: float) -> None:
+        """Leave the file to others for a while, if there are any, after a job that began then."""
+        now, connection = time.monotonic(), self._connection
+        if connection is not None and now - connection.others_seen_at < SHARED_SECONDS:
+            self._rests_until = now + max(MIN_REST_SECONDS, now - started)
+
+    async def _wait(self) -> None:
+        """Until something is submitted, or the next background job is due."""
+        self._work.clear()
+        rest = self._rests_until - time.monotonic() if self._background else None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(rest):
+                await self._work.wait()
 
     def _next_appends(self) -> list[_Waiting]:
         batch = [self._appends.popleft()]

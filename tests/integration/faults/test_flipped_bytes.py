@@ -202,15 +202,22 @@ async def test_what_nothing_brings_back_is_named_and_not_dropped(
     assert any("another checksum" in fault for fault in (await look(path, now)).named)
 
 
+@pytest.mark.parametrize(
+    ("within", "bit", "said"),
+    [
+        (len("retentionraw="), 1, "'retention' is damaged: 'raw=3d"),
+        (0, 1, "'setention' is damaged: 'raw=2d"),
+        (0, 0x80, "etention' is damaged: 'raw=2d"),
+    ],
+)
 async def test_a_damaged_retention_removes_nothing_until_it_is_chosen_again(
-    folder: Path, whole: tuple[bytes, int, list[object]]
+    folder: Path, whole: tuple[bytes, int, list[object]], within: int, bit: int, said: str
 ) -> None:
     content, now, golden = whole
-    at = offset(folder / "whole.db", Place("SELECT CAST(value AS BLOB) FROM setting", 0))
-    raw_days = content.index(b"raw=2d", at - 60, at) + len("raw=")
-    path = flipped(folder / "setting.db", content, raw_days, 1)
+    at = content.index(b"retentionraw=2d") + within
+    path = flipped(folder / "setting.db", content, at, bit)
     clock = ManualClock(now)
-    with pytest.raises(StoreUnusable, match=r"'raw=3d.*choose it again, by OPS_RETENTION"):
+    with pytest.raises(StoreUnusable, match=rf"{said}.*choose it again, by OPS_RETENTION"):
         async with Opsboard(SqliteStore(path, clock), clock, CountingIds()):
             pass
     async with Opsboard(SqliteStore(path, clock), clock, CountingIds(), retention=KEPT):

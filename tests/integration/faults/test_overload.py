@@ -6,9 +6,9 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,21 +75,21 @@ def mixed(number: int) -> bytes:
     return post("/v1/traces", encoded(sent, PROTOBUF), PROTOBUF)
 
 
-class Gate:
-    """Holds every commit until it opens: a disk that does not answer."""
+@contextmanager
+def held_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A disk that does not answer: commits wait until the context ends."""
+    answers = threading.Event()
+    commit = GroupCommit.commit
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._opened = threading.Event()
-        commit = GroupCommit.commit
+    def held(connection: GroupCommit) -> None:
+        assert answers.wait(120)
+        commit(connection)
 
-        def held(connection: GroupCommit) -> None:
-            assert self._opened.wait(120)
-            commit(connection)
-
-        monkeypatch.setattr(GroupCommit, "commit", held)
-
-    def open(self) -> None:
-        self._opened.set()
+    monkeypatch.setattr(GroupCommit, "commit", held)
+    try:
+        yield
+    finally:
+        answers.set()
 
 
 @asynccontextmanager
@@ -117,17 +117,16 @@ async def test_beyond_the_bound_is_refused_counted_and_shown_and_the_rest_is_kep
 ) -> None:
     monkeypatch.setattr(writer, "MAX_WAITING", BOUND)
     async with board_at(tmp_path / "ops.db") as (board, app), served(app, Limits()) as connect:
-        gate = Gate(monkeypatch)
-        asked = [asyncio.create_task(ask(connect, mixed(number))) for number in range(SENT)]
-        # What the writer took before it was held, and what may wait: the rest is answered already.
-        while sum(task.done() for task in asked) < SENT - 2 * BOUND:
-            await asyncio.sleep(0.001)
-        assert (await ask(connect, get("/livez")))[0] == 200
-        refused = [task.result() for task in asked if task.done()]
-        for status, head, _ in refused:
-            assert status == 503
-            assert b"\r\nretry-after: 1\r\n" in head
-        gate.open()
+        with held_disk(monkeypatch):
+            asked = [asyncio.create_task(ask(connect, mixed(number))) for number in range(SENT)]
+            # But for what the writer took before it was held, and what may wait.
+            while sum(task.done() for task in asked) < SENT - 2 * BOUND:
+                await asyncio.sleep(0.001)
+            assert (await ask(connect, get("/livez")))[0] == 200
+            refused = [task.result() for task in asked if task.done()]
+            for status, head, _ in refused:
+                assert status == 503
+                assert b"\r\nretry-after: 1\r\n" in head
         statuses = [status for status, _, _ in await asyncio.gather(*asked)]
         shown = (await ask(connect, get("/metrics", "text/plain")))[2].decode()
         found = await kept(board)
@@ -147,12 +146,11 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 async def test_what_waits_is_bounded_in_bytes_too(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate = Gate(monkeypatch)
     large = writer.MAX_WAITING_BYTES // 2 + 1
-    waiting = [store._writer.submit(nothing, large), store._writer.submit(nothing, 1)]
-    with pytest.raises(Overloaded):
-        store._writer.submit(nothing, large)
-    gate.open()
+    with held_disk(monkeypatch):
+        waiting = [store._writer.submit(nothing, large), store._writer.submit(nothing, 1)]
+        with pytest.raises(Overloaded):
+            store._writer.submit(nothing, large)
     await asyncio.gather(*waiting)
     await store._writer.submit(nothing, 2 * large)
 
@@ -163,17 +161,16 @@ async def test_a_disk_that_is_too_slow_for_a_crowd_is_not_waited_for(
     seconds = 0.0
     store._writer._now = lambda: seconds
     monkeypatch.setattr(writer, "CROWD", 2)
-    gate = Gate(monkeypatch)
-    first = [store._writer.submit(nothing)]
-    seconds = 9.0
-    # One that waits is no crowd, however long it does.
-    second = [store._writer.submit(nothing)]
-    with pytest.raises(Overloaded):
-        store._writer.submit(nothing)
-    # Whether it takes writes at all is asked all the same.
-    probe = asyncio.create_task(store.check_writable())
-    gate.open()
-    await asyncio.gather(*first, *second, probe)
+    with held_disk(monkeypatch):
+        first = store._writer.submit(nothing)
+        seconds = 9.0
+        # One that waits is no crowd, however long it does.
+        second = store._writer.submit(nothing)
+        with pytest.raises(Overloaded):
+            store._writer.submit(nothing)
+        # Whether it takes writes at all is asked all the same.
+        probe = asyncio.create_task(store.check_writable())
+    await asyncio.gather(first, second, probe)
 
 
 def nothing(_: GroupCommit) -> None:

@@ -72,6 +72,11 @@ def _refused(vitals: Vitals) -> Sequence[Values]:
             "Requests refused since the start, for want of room or before a route saw them.",
             _by("http_response_status_code", vitals.requests_refused),
         ),
+        _counter(
+            "tokens_refused",
+            "Wrong tokens since the start, and (limited) those too frequent to be looked at.",
+            _by("reason", vitals.tokens_refused),
+        ),
     ]
 
 

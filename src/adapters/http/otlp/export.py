@@ -48,7 +48,7 @@ class Export:
         encoding = Encoding.JSON
         try:
             encoding = Encoding.of(headers)
-            self._tokens.allow_write(headers)
+            self._tokens.allow_write(headers, scope)
             async with inflated(headers, receive, MAX_BODY_BYTES) as body:
                 rejected = await self._signal.keep(body, encoding)
             answer = success(encoding, rejected, self._signal.rejected_name)
