@@ -86,7 +86,7 @@ class SqliteStore:
     async def setting(self, name: str) -> str | None:
         """See `Store.setting`."""
         sql = "SELECT CAST(name AS BLOB), CAST(value AS BLOB) FROM setting"
-        stored = dict(await self._for_queries.fetch(sql))
+        stored: dict[bytes, bytes] = dict(await self._for_queries.fetch(sql))
         own = stored.get(name.encode())
         if own is not None:
             return _checked(name.encode(), own)
