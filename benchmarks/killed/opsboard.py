@@ -12,8 +12,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opsboard import __version__
-from opsboard.adapters.sqlite import SqliteStore
+from opsboard.adapters.sqlite.journal import SqliteJournal
+from opsboard.adapters.sqlite.reader import Reader
+from opsboard.adapters.sqlite.writer import Writer
 from opsboard.adapters.system import SystemClock
+from opsboard.application.growth import Growth
 from opsboard.domain.entry import Recorded, Stream
 from opsboard.domain.event import OperationalEvent
 from opsboard.domain.sample import SampleBatch
@@ -84,10 +87,12 @@ class Opsboard:
 
     async def _found(self) -> Counter[int]:
         found: Counter[int] = Counter()
-        store = SqliteStore(self.path, SystemClock())
-        async with store.opened():
-            async for recorded in self._new(store):
-                entry = store.journal.decode(recorded)
+        reader = Reader()
+        never_run = Writer(self.path, lambda _: None, SystemClock())
+        journal = SqliteJournal(SystemClock(), never_run, reader, Growth())
+        async with reader.opened(self.path):
+            async for recorded in self._new(journal):
+                entry = journal.decode(recorded)
                 if isinstance(entry, SampleBatch):
                     found.update(_items_of(entry))
                 elif isinstance(entry, OperationalEvent):
@@ -96,9 +101,9 @@ class Opsboard:
                     self.event_ids[number] = recorded.number
         return found
 
-    async def _new(self, store: SqliteStore) -> AsyncIterator[Recorded]:
+    async def _new(self, journal: SqliteJournal) -> AsyncIterator[Recorded]:
         for stream, after in self._read.items():
-            async for page in store.journal.read(stream, after):
+            async for page in journal.read(stream, after):
                 for recorded in page:
                     yield recorded
                 self._read[stream] = page[-1].number
