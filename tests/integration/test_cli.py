@@ -281,12 +281,16 @@ def test_a_reader_that_goes_away_is_no_error_with_a_trace(store: str) -> None:
 
 
 def test_demo_brings_life_to_a_server(server: Server) -> None:
-    arguments = ("demo", server.url, "--seconds", "0.5", "--rate", "200")
-    ended = run(*arguments, OPS_API_TOKEN=TOKEN)
-    assert ended.returncode == 0
+    arguments = ("demo", server.url, "--rate", "200", "--seconds", "0.5")
+    for seconds in ("0.5", "5", "50"):  # a machine that is busy elsewhere needs more of them
+        ended = run(*arguments[:-1], seconds, OPS_API_TOKEN=TOKEN)
+        assert ended.returncode == 0
+        rows = server.client.get("/metrics").json()["requests"]
+        if len(rows) > 5 and server.client.get("/events").json():
+            break
     assert " x 200" in ended.stdout.decode()
     assert server.client.get("/events").json()
-    assert len(server.client.get("/metrics").json()["requests"]) > 5
+    assert len(rows) > 5
     silent = run(*arguments, "--seed", "1")
     assert b"no event was posted" in silent.stdout
     nobody = run("demo", "http://127.0.0.1:1", "--seconds", "1")
