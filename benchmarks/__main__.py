@@ -11,6 +11,7 @@ from . import (
     ingest,
     live,
     middleware,
+    routes,
     shipping,
     upkeep,
 )
@@ -21,6 +22,7 @@ BENCHMARKS = {
     "shipping": shipping.run,
     "events": events.run,
     "ingest": ingest.run,
+    "routes": routes.run,
     "live": live.run,
     "footprint": footprint.run,
     "engine": engine.run,

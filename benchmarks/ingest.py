@@ -70,7 +70,7 @@ def run(quick: bool) -> Sequence[Bar]:
     """Measure, print the table, give the bars."""
     rounds, seconds = (3, 1.0) if quick else (7, 2.0)
     senders = [*_senders(), *map(_sender_of_spans, Encoding)]
-    with _server_on_its_own_core() as server:
+    with server_on_its_own_core() as server:
         outcomes = _measure_all(server, senders, rounds, seconds)
     print_table(
         f"Ingest over HTTP: {rounds} rounds of {seconds:g} s, {CONNECTIONS} connections, medians",
@@ -104,15 +104,15 @@ def _row(name: str, seen: Outcome) -> Sequence[str]:
 
 def _senders() -> Sequence[Sender]:
     now_ms = time.time_ns() // NS_PER_MS
-    lines = _lines(BATCH, now_ms)
+    lines = sample_lines(BATCH, now_ms)
     body = b"\n".join(lines)
     as_list = b"[" + b",".join(lines) + b"]"
     return [
-        _sender(f"NDJSON, {BATCH:,}", BATCH, body, NDJSON),
-        _sender(f"JSON, {BATCH:,}", BATCH, as_list, "application/json"),
-        _sender(f"NDJSON by gzip, {BATCH:,}", BATCH, body, NDJSON, "gzip"),
-        _sender(f"NDJSON by zstd, {BATCH:,}", BATCH, body, NDJSON, "zstd"),
-        _sender("NDJSON, 10,000", 10_000, b"\n".join(_lines(10_000, now_ms)), NDJSON),
+        sample_sender(f"NDJSON, {BATCH:,}", BATCH, body, NDJSON),
+        sample_sender(f"JSON, {BATCH:,}", BATCH, as_list, "application/json"),
+        sample_sender(f"NDJSON by gzip, {BATCH:,}", BATCH, body, NDJSON, "gzip"),
+        sample_sender(f"NDJSON by zstd, {BATCH:,}", BATCH, body, NDJSON, "zstd"),
+        sample_sender("NDJSON, 10,000", 10_000, b"\n".join(sample_lines(10_000, now_ms)), NDJSON),
     ]
 
 
@@ -123,7 +123,10 @@ _COMPRESS: Mapping[str, Callable[[bytes], bytes]] = {
 }
 
 
-def _sender(name: str, items: int, body: bytes, content_type: str, coding: str = "") -> Sender:
+def sample_sender(
+    name: str, items: int, body: bytes, content_type: str, coding: str = ""
+) -> Sender:
+    """A sender of samples in this body, compressed by `coding` where there is one."""
     headers = {"Content-Type": content_type}
     if coding:
         headers["Content-Encoding"] = coding
@@ -141,7 +144,7 @@ def _sender_of_spans(encoding: Encoding) -> Sender:
     return Sender(name, SPANS, spans, lambda: read(spans.body), MIN_SPANS)
 
 
-def _lines(count: int, now_ms: int) -> Sequence[bytes]:
+def sample_lines(count: int, now_ms: int) -> Sequence[bytes]:
     """Requests of the last seconds, to 200 routes of 5 services."""
     batch = next(islice(Traffic(100_000).chunks(count), 1))
     first = int(batch.ended_at_ms[0])
@@ -162,7 +165,7 @@ def _lines(count: int, now_ms: int) -> Sequence[bytes]:
 
 
 @contextmanager
-def _server_on_its_own_core() -> Iterator[Server]:
+def server_on_its_own_core() -> Iterator[Server]:
     """The server on the first core that this process may use, this process on the others."""
     cores = sorted(os.sched_getaffinity(0))
     try:
@@ -180,10 +183,10 @@ def _measure_all(
     seen: dict[str, list[Outcome]] = {sender.name: [] for sender in senders}
     for sender in senders:
         run_for(WARM_UP_SECONDS, server.port, sender.request, CONNECTIONS)
-    _catch_up(server)
+    catch_up(server)
     for number, sender in interleaved(senders, rounds):
         progress(f"ingest, round {number + 1} of {rounds}: {sender.name}")
-        seen[sender.name].append(_measure(server, sender, seconds))
+        seen[sender.name].append(measure(server, sender, seconds))
     return {
         name: Outcome(
             median(each.durable for each in of_name),
@@ -196,10 +199,11 @@ def _measure_all(
     }
 
 
-def _measure(server: Server, sender: Sender, seconds: float) -> Outcome:
+def measure(server: Server, sender: Sender, seconds: float) -> Outcome:
+    """Send for so many seconds, and wait until all is folded."""
     started, cpu_before = time.perf_counter(), server.cpu_seconds()
     load = run_for(seconds, server.port, sender.request, CONNECTIONS)
-    _catch_up(server)
+    catch_up(server)
     items = len(load.latencies) * sender.items
     return Outcome(
         items / load.seconds,
@@ -219,7 +223,7 @@ def _decoded_a_second(sender: Sender) -> float:
     return times * sender.items / (time.process_time() - started)
 
 
-def _catch_up(server: Server) -> None:
+def catch_up(server: Server) -> None:
     """Wait until every sample is folded: that work is part of taking it in."""
     started = time.perf_counter()
     while time.perf_counter() - started < CATCH_UP_SECONDS:

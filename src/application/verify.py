@@ -17,11 +17,10 @@ async def verify(store: Store) -> AsyncIterator[str]:
     Looks at the store itself, then recomputes the hash chain of every stream from where retention
     cut it, every rollup whose samples or finer rollups are kept, the event index, and the error
     groups. What other processes append meanwhile is left for the next time. What can not be read is
-    a difference too. Raises `StoreUnavailable` where nothing can.
+    a difference too.
     """
-    for fault in await store.faults():
-        yield f"store: {fault}"
     checks = [
+        ("store", _verify_store(store)),
         *((stream.value, _verify_chain(store, stream)) for stream in Stream),
         ("rollups", verify_rollups(store)),
         ("event index", _verify_index(store)),
@@ -39,6 +38,11 @@ async def _or_what_it_can_not_read(what: str, check: AsyncIterator[str]) -> Asyn
             yield fault
     except (StoreUnavailable, TypeError, ValueError, LookupError) as error:
         yield f"{what}: can not be read: {error}"
+
+
+async def _verify_store(store: Store) -> AsyncIterator[str]:
+    for fault in await store.faults():
+        yield f"store: {fault}"
 
 
 async def _verify_chain(store: Store, stream: Stream) -> AsyncIterator[str]:

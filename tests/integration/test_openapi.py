@@ -55,3 +55,26 @@ def test_the_document_says_who_may_read(tmp_path: Path, read_token: str) -> None
         assert not asked["/health", "get"]
         answer = server.client.get("/metrics")
         assert answer.status_code == (401 if read_token else 200)
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        ("/metrics", "route=/a&as_of=2026-01-31T09:00:00Z"),
+        ("/metrics/series", "by=route&last=1h&method=GET"),
+        ("/metrics/heatmap", "step=5m&last=1h&service=shop"),
+    ],
+)
+def test_parameters_are_those_of_the_question_and_no_others(
+    server: Server, path: str, known: str
+) -> None:
+    assert server.client.get(f"{path}?{known}").status_code == 200
+    for unknown in ("question", "request", "rout"):
+        answer = server.client.get(f"{path}?{known}&{unknown}=1")
+        assert answer.status_code == 400
+        detail = "is not a parameter of this route"
+        assert answer.json()["errors"] == [{"pointer": unknown, "detail": detail}]
+    assert server.client.get(f"{path}?last=1h&last=2h").status_code == 400
+    answer = server.client.get(f"{path}?last=never")
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["pointer"] == "last"

@@ -20,9 +20,13 @@ def known_parameters(
     given = connection.query_params.multi_items()
     if not given:
         return
+    fields = dict(handler.parsed_fn_signature.parameters)
+    for name, dependency in handler.resolve_dependencies().items():
+        del fields[name]
+        fields |= dependency.parsed_fn_signature.parameters
     known = {
         getattr(field.kwarg_definition, "name", None) or name
-        for name, field in handler.parsed_fn_signature.parameters.items()
+        for name, field in fields.items()
         if not isinstance(field.kwarg_definition, HeaderParameter)
     } - {"request", *connection.path_params}
     seen: set[str] = set()

@@ -13,7 +13,7 @@ from ...application.query_catalogue import KnownRoute, KnownService
 from ...application.query_series import MAX_POINTS
 from ...domain.time_series import GROUPINGS, Heatmap, TimeSeries
 from .auth import Tokens
-from .metrics_routes import Last, Moment, Name
+from .metrics_routes import Name, Question, question_asked_of
 from .parameters import known_parameters
 
 Step = Annotated[
@@ -36,53 +36,21 @@ By = Annotated[
 def series_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
     """`/metrics/series`, `/metrics/heatmap`, `/services` and `/routes`."""
     guards = [tokens.reading, known_parameters]
+    asked = {"question": question_asked_of(board)}
     methods: Sequence[HttpMethod] = [HttpMethod.GET, HttpMethod.HEAD]
 
-    @route_("/metrics/series", http_method=methods, guards=guards, tags=["metrics"])
-    async def metrics_series(
-        step: Step = None,
-        by: By = None,
-        service: Name = None,
-        route: Name = None,
-        method: Name = None,
-        last: Last = None,
-        since: Moment = None,
-        until: Moment = None,
-        as_of: Moment = None,
-    ) -> TimeSeries:
+    @route_(
+        "/metrics/series", http_method=methods, guards=guards, dependencies=asked, tags=["metrics"]
+    )
+    async def metrics_series(question: Question, step: Step = None, by: By = None) -> TimeSeries:
         """Rate, errors and latencies over time, for each group; the last hour if not said."""
-        question = board.metrics_queries.question(
-            service=service,
-            route=route,
-            method=method,
-            last=last,
-            since=since,
-            until=until,
-            as_of=as_of,
-        )
         return await board.series_queries.series(question, step, by)
 
-    @route_("/metrics/heatmap", http_method=methods, guards=guards, tags=["metrics"])
-    async def metrics_heatmap(
-        step: Step = None,
-        service: Name = None,
-        route: Name = None,
-        method: Name = None,
-        last: Last = None,
-        since: Moment = None,
-        until: Moment = None,
-        as_of: Moment = None,
-    ) -> Heatmap:
+    @route_(
+        "/metrics/heatmap", http_method=methods, guards=guards, dependencies=asked, tags=["metrics"]
+    )
+    async def metrics_heatmap(question: Question, step: Step = None) -> Heatmap:
         """How many requests took how long, over time; the last hour if not said."""
-        question = board.metrics_queries.question(
-            service=service,
-            route=route,
-            method=method,
-            last=last,
-            since=since,
-            until=until,
-            as_of=as_of,
-        )
         return await board.series_queries.heatmap(question, step)
 
     @route_("/services", http_method=methods, guards=guards, tags=["metrics"])

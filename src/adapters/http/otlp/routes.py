@@ -1,6 +1,6 @@
 """The routes of OTLP over HTTP."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ from .export import Export, Signal
 from .logs import LogSignal
 from .metrics import MetricSignal
 from .traces import TraceSignal
+
+_ANSWERED = "answered by Export, which stands before this description"
 
 
 @dataclass
@@ -45,45 +47,34 @@ class _ExportOperation(Operation):
 def otlp_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
     """`/v1/traces`, `/v1/logs` and `/v1/metrics`, which need the token."""
 
-    def answered_by(signal: Signal) -> Any:
+    async def export_traces() -> dict[str, Any]:
+        """Keep server spans as request samples, and recorded exceptions as events."""
+        raise AssertionError(_ANSWERED)
+
+    async def export_logs() -> dict[str, Any]:
+        """Keep log records as operational events."""
+        raise AssertionError(_ANSWERED)
+
+    async def export_metrics() -> dict[str, Any]:
+        """Merge histograms of request durations into the metrics of their services."""
+        raise AssertionError(_ANSWERED)
+
+    def route(path: str, signal: Signal, described: Callable[..., Any]) -> HTTPRouteHandler:
         export = Export(signal, tokens)
 
         def answer_raw(app: Any) -> Any:  # noqa: ARG001 - Litestar passes it by this name
             return export
 
-        return [answer_raw]
+        return post(
+            path,
+            status_code=200,
+            middleware=[answer_raw],
+            operation_class=_ExportOperation,
+            tags=["opentelemetry"],
+        )(described)
 
-    @post(
-        "/v1/traces",
-        status_code=200,
-        middleware=answered_by(TraceSignal(board)),
-        operation_class=_ExportOperation,
-        tags=["opentelemetry"],
-    )
-    async def export_traces() -> dict[str, Any]:
-        """Keep server spans as request samples, and recorded exceptions as events."""
-        raise AssertionError("answered by Export, which stands before this description")
-
-    @post(
-        "/v1/logs",
-        status_code=200,
-        middleware=answered_by(LogSignal(board)),
-        operation_class=_ExportOperation,
-        tags=["opentelemetry"],
-    )
-    async def export_logs() -> dict[str, Any]:
-        """Keep log records as operational events."""
-        raise AssertionError("answered by Export, which stands before this description")
-
-    @post(
-        "/v1/metrics",
-        status_code=200,
-        middleware=answered_by(MetricSignal(board)),
-        operation_class=_ExportOperation,
-        tags=["opentelemetry"],
-    )
-    async def export_metrics() -> dict[str, Any]:
-        """Merge histograms of request durations into the metrics of their services."""
-        raise AssertionError("answered by Export, which stands before this description")
-
-    return [export_traces, export_logs, export_metrics]
+    return [
+        route("/v1/traces", TraceSignal(board), export_traces),
+        route("/v1/logs", LogSignal(board), export_logs),
+        route("/v1/metrics", MetricSignal(board), export_metrics),
+    ]
