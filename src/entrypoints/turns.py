@@ -32,15 +32,18 @@ class Line:
 class Place:
     """One request's place in the line."""
 
-    __slots__ = ("_line", "_since")
+    __slots__ = ("_is_over", "_line", "_since")
 
     def __init__(self, line: Line) -> None:
         """Not in line yet."""
         self._line = line
         self._since: float | None = None
+        self._is_over = False
 
     def enter(self) -> None:
-        """All of the request is here."""
+        """All of the request is here; one that was answered before that waits for nothing."""
+        if self._is_over:
+            return
         self._since = self._line.now()
         self._line.waiting += 1
 
@@ -56,6 +59,7 @@ class Place:
 
     def leave(self) -> None:
         """Wait no more."""
+        self._is_over = True
         if self._since is not None:
             self._since = None
             self._line.waiting -= 1

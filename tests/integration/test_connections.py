@@ -196,3 +196,16 @@ async def test_what_no_route_sees_is_counted() -> None:
         assert b" 431 " in await reader.readline()
         writer.close()
     assert refused["431"] == 1
+
+
+async def test_who_is_refused_before_his_body_came_stands_in_no_line() -> None:
+    """The rest of a body that nobody waits for any more would make a crowd of nobody."""
+    protocol = bounded_by(Limits())
+    async with served(hello, protocol) as connect:
+        for _ in range(3):
+            reader, writer = await connect()
+            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+            await reader.readuntil(b"hello\r\n0\r\n\r\n")
+            writer.write(b"{}" + GET)
+            await reader.readuntil(b"hello\r\n0\r\n\r\n")
+        assert protocol.line.waiting == 0
