@@ -1,7 +1,7 @@
 """An answer in one piece is one write: uvicorn makes two system calls of it, head and body."""
 
 import asyncio
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Generator, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from ..adapters.http import request_id
 from ..adapters.http.middleware import ASGIApp, Message, Receive, Scope, Send
 from .turns import Line, Place
 
@@ -100,7 +101,7 @@ class OneWrite:
         if head is None:
             if message["type"] != "http.response.start":
                 return self._send(message)
-            self._fields = _fields(tuple(message.get("headers", ())))
+            self._fields, self._named = _split(message.get("headers", ()))
             if self._fields.length is None:
                 return self._send(message)
             self._head = message
@@ -127,7 +128,9 @@ class OneWrite:
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.expected_content_length = 0
-        answer = b"".join((STATUS_LINE[status], defaults.lines, fields.lines, b"\r\n", body))
+        answer = b"".join(
+            (STATUS_LINE[status], defaults.lines, fields.lines, self._named, b"\r\n", body)
+        )
         self._outbox.send(cycle.transport, answer)
         cycle.message_event.set()
         cycle.on_response()
@@ -140,6 +143,14 @@ class _Fields(NamedTuple):
     lines: bytes
     length: int | None
     is_plain: bool
+
+
+def _split(headers: Iterable[Header]) -> tuple[_Fields, bytes]:
+    """The fields that other answers have too, and the line of the request's id, which none has."""
+    known = tuple(headers)
+    if known and known[-1][0] is request_id.HEADER:
+        return _fields(known[:-1]), b"%b: %b\r\n" % known[-1]
+    return _fields(known), b""
 
 
 @lru_cache(maxsize=KNOWN_FIELDS)
