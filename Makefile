@@ -95,15 +95,15 @@ audit: .venv/supply.stamp .venv/node.stamp ## look for known vulnerabilities in 
 	$(NPM) audit
 
 lock: .venv/dev.stamp ## take the newest versions that pyproject.toml allows
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	    --no-emit-index-url --no-header --upgrade pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	    --no-emit-index-url --no-header --upgrade -c requirements.txt \
 	    pyproject.toml --group dev -o requirements.dev.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	    --no-emit-index-url --no-header -c requirements.dev.txt \
 	    --group pyproject.toml:web -o requirements.web.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	    --no-emit-index-url --no-header --upgrade \
 	    --group pyproject.toml:supply -o requirements.supply.txt
 	grep -A2 '^setuptools==' requirements.dev.txt > requirements.bootstrap.txt
