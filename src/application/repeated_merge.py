@@ -1,9 +1,10 @@
 """What the same rollups make, merged once: a page asks each second for mostly the same."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from ..domain.rollup import Rollups
+from ..domain.taken_out import taken_out
 
 MAX_CELLS = 2_000_000
 FEWEST = 24
@@ -31,16 +32,9 @@ class RepeatedMerge:
             cells += len(part.cell)
             if cells > MAX_CELLS or len(part.cell) > MAX_CELLS // FEWEST:
                 del part
-                return Rollups.merged_in_turn(chain(_handed_over(some), left))
+                return Rollups.merged_in_turn(chain(taken_out(some), left))
         known, merged = self._last
         if len(known) != len(some) or any(a is not b for a, b in zip(known, some, strict=True)):
             merged = Rollups.merged(some)
             self._last = some, merged
         return merged
-
-
-def _handed_over(parts: list[Rollups]) -> Iterator[Rollups]:
-    """The parts in their order, none of which is held when the next one is given."""
-    parts.reverse()
-    while parts:
-        yield parts.pop()

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from .histogram import ExponentialHistogram, buckets_of, within_buckets
 from .interning import distinct
 from .sample import Ints
+from .taken_out import taken_out
 
 BUCKET_BITS = 16
 MERGE_AT_CELLS = 900_000
@@ -134,7 +135,7 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         columns = list(map(list, zip(*(part.columns for part in (first, *others)), strict=True)))
         del first, others
         # One column after the other, so that no more than one is held twice.
-        return cls(*[np.concatenate(columns.pop(0)) for _ in range(len(columns))])
+        return cls(*map(np.concatenate, taken_out(columns)))
 
     @classmethod
     def _merged(cls, some: Sequence["Rollups"], group: Ints | None) -> "Rollups":
@@ -161,14 +162,17 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
             cls._add(totals, batch, bounds)
             # While the next batch is made, this one must not be there any more.
             del batch
-        return cls._joined(totals.pop(0) for _ in range(len(totals)))
+        return cls._joined(taken_out(totals))
 
     @classmethod
     def _cut(cls, batch: Sequence["Rollups"]) -> tuple[list["Rollups"], Sequence[int]]:
         """The batch merged, in pieces, and the series at which these are cut."""
         bounds = _bounds(batch)
-        # Copied, since one piece of a view would keep all of what it is a view of.
-        return [_copied(cls._whole(piece)) for piece in _pieces(batch, bounds)], bounds
+        pieces = [cls._whole(piece) for piece in _pieces(batch, bounds)]
+        if len(pieces) > 1:
+            # Copied, since one piece of a view would keep all of what it is a view of.
+            pieces = [_copied(piece) for piece in taken_out(pieces)]
+        return pieces, bounds
 
     @classmethod
     def _add(

@@ -16,6 +16,7 @@ from ...application.project_errors import GROUPS, SETTLED
 from ...domain.cumulative import CumulativePoint
 from ...domain.rollup import Rollups
 from ...domain.series import SeriesSeen
+from ...domain.taken_out import taken_out
 from ...domain.tier import EVER, Tier, Window
 from ..columns import DamagedColumns, pack, unpack
 from ..rollup_blob import Misplaced, decode_rollups, encode_rollups
@@ -86,7 +87,7 @@ class SqliteRollups:
         question = partial(_covering, window=window, tiers=tiers, upto=upto)
         found = await self._reader.ask(question)
         is_kept = sum(len(blob) for *_, blob in found.rows) <= MAX_PACKED_BYTES
-        rollups = map(self._unpack if is_kept else _rollup, _taken_out(found.rows))
+        rollups = map(self._unpack if is_kept else _rollup, taken_out(found.rows))
         return Coverage(found.checkpoint, rollups, found.partial, found.entries)
 
     def _unpack(self, row: Row) -> StoredRollup:
@@ -216,13 +217,6 @@ def _rollup(row: Row) -> StoredRollup:
 def _row(rollup: StoredRollup) -> Row:
     place = (rollup.tier, rollup.start_ms, rollup.first_ms, rollup.last_ms)
     return (*place, encode_rollups(rollup.rollups, place))
-
-
-def _taken_out(rows: list[Row]) -> Iterator[Row]:
-    """The rows in their order, none of which is held when the next one is given."""
-    rows.reverse()
-    while rows:
-        yield rows.pop()
 
 
 class _Packed(NamedTuple):

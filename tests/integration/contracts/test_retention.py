@@ -1,11 +1,8 @@
 """Retention, on every store: what goes, what stays, and that the numbers do not change."""
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
-from opsboard.adapters.memory import MemoryStore
-from opsboard.adapters.sqlite import SqliteStore
 from opsboard.application.board import Opsboard
 from opsboard.application.ports import Store
 from opsboard.application.rebuild import rebuild
@@ -18,19 +15,10 @@ from opsboard.domain.tier import Tier
 from opsboard.domain.validation import InvalidInput
 
 from ...fakes import SECOND_NS, CountingIds, ManualClock, measured, observe, sample
+from ..conftest import Reopened
 
-Reopened = Callable[[], Store]
 KEPT = Retention(raw=2 * DAY_NS, minutes=4 * DAY_NS, hours=8 * DAY_NS, events=3 * DAY_NS)
 HOUR_NS = 3_600 * SECOND_NS
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def reopened(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Reopened:
-    """What gives the same store, not opened yet, each time."""
-    memory = MemoryStore(clock)
-    if request.param == "memory":
-        return lambda: memory
-    return lambda: SqliteStore(tmp_path / "ops.db", clock)
 
 
 def board_over(store: Store, clock: ManualClock) -> Opsboard:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opsboard.adapters.memory import MemoryStore
 from opsboard.adapters.sqlite import SqliteStore
 from opsboard.application.board import Opsboard
 from opsboard.application.ports import Store
@@ -21,22 +20,13 @@ from opsboard.domain.sample import SeriesKey
 from opsboard.domain.tier import Tier
 
 from ...fakes import SECOND_NS, CountingIds, ManualClock, entries, sample
+from ..conftest import Reopened
 from ..server import TOKEN, serving
 
-Reopened = Callable[[], Store]
 MINUTE_NS = 60 * SECOND_NS
 HOUR_NS = 60 * MINUTE_NS
 YEAR_NS = 365 * DAY_NS
 KEPT = Retention(raw=2 * DAY_NS, minutes=4 * DAY_NS, hours=8 * DAY_NS, events=3 * DAY_NS)
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def reopened(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Reopened:
-    """What gives the same store, not opened yet, each time."""
-    memory = MemoryStore(clock)
-    if request.param == "memory":
-        return lambda: memory
-    return lambda: SqliteStore(tmp_path / "ops.db", clock)
 
 
 class Process:
