@@ -16,8 +16,14 @@ SOURCES := $(shell find src \( -name __pycache__ -o -path $(PAGE) \) -prune -o -
 
 # What Python compiled is kept, for the hundreds of processes that load the same.
 unexport PYTHONDONTWRITEBYTECODE
-# A wheel of the same sources is the same wheel: nothing in it is of the time of its making.
+# A wheel of the same sources is the same wheel: nothing in it is of the time of its making, or of
+# the rights that a checkout gave its files.
 export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --no-strip-extras --no-emit-index-url --no-header
+FROM ?= .
+BUILD = chmod -R u=rwX,go=rX $(FROM)/src $(FROM)/LICENSE && umask 022 && cd $(FROM) && \
+    $(CURDIR)/$(BIN)/python -m build --no-isolation
 SUPPLY := .venv/supply/bin
 SHIPPED := .venv/shipped
 # Parts of the names of licences that ask no more of who runs the server than to keep their texts.
@@ -65,8 +71,7 @@ bench: .venv/dev.stamp ## measure against peers, ratios in one run
 
 build: .venv/dev.stamp page ## make the wheel and the source distribution in dist/
 	rm -rf dist
-	chmod -R u=rwX,go=rX src LICENSE
-	umask 022 && $(BIN)/python -m build --no-isolation
+	$(BUILD)
 
 chaos: .venv/dev.stamp ## run the long tests of faults and load; CHAOS_...=N sets their lengths
 	$(BIN)/pytest --quiet -m chaos tests
@@ -74,10 +79,8 @@ chaos: .venv/dev.stamp ## run the long tests of faults and load; CHAOS_...=N set
 soak: .venv/dev.stamp ## serve a mixed load for 30 minutes (MINUTES=N); fails where something grows
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
-wheel: FROM ?= .
 wheel: .venv/dev.stamp page ## make the wheel alone, of the sources in FROM
-	chmod -R u=rwX,go=rX $(FROM)/src $(FROM)/LICENSE
-	umask 022 && cd $(FROM) && $(CURDIR)/$(BIN)/python -m build --wheel --no-isolation > /dev/null
+	$(BUILD) --wheel > /dev/null
 
 shipped: build .venv/supply.stamp ## install the wheel alone, check its licences, list its parts in dist/
 	rm -rf $(SHIPPED)
@@ -95,17 +98,10 @@ audit: .venv/supply.stamp .venv/node.stamp ## look for known vulnerabilities in 
 	$(NPM) audit
 
 lock: .venv/dev.stamp ## take the newest versions that pyproject.toml allows
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
-	    --no-emit-index-url --no-header --upgrade pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
-	    --no-emit-index-url --no-header --upgrade -c requirements.txt \
-	    pyproject.toml --group dev -o requirements.dev.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
-	    --no-emit-index-url --no-header -c requirements.dev.txt \
-	    --group pyproject.toml:web -o requirements.web.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
-	    --no-emit-index-url --no-header --upgrade \
-	    --group pyproject.toml:supply -o requirements.supply.txt
+	$(LOCK) --upgrade pyproject.toml -o requirements.txt
+	$(LOCK) --upgrade -c requirements.txt pyproject.toml --group dev -o requirements.dev.txt
+	$(LOCK) -c requirements.dev.txt --group pyproject.toml:web -o requirements.web.txt
+	$(LOCK) --upgrade --group pyproject.toml:supply -o requirements.supply.txt
 	grep -A2 '^setuptools==' requirements.dev.txt > requirements.bootstrap.txt
 
 clean: ## remove everything that was made here, but no store

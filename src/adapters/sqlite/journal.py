@@ -204,6 +204,11 @@ class _Tail:
         )
 
 
+def _tail(connection: GroupCommit, stream: Stream) -> _Tail:
+    """The one of this transaction."""
+    return connection.shared.get(stream) or _Tail(connection, stream)
+
+
 @cache
 def _insertion(stream: Stream, rows: int) -> str:
     values = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * rows)
@@ -222,7 +227,7 @@ def _append(
     key: IdempotencyKey | None,
     connection: GroupCommit,
 ) -> Appended:
-    tail = connection.shared.get(stream) or _Tail(connection, stream)
+    tail = _tail(connection, stream)
     if key is not None and (first := tail.first_use(key, now)) is not None:
         return Appended(first, replayed=True)
     number = tail.head.number
@@ -232,7 +237,7 @@ def _append(
 
 def _restore(connection: GroupCommit, *, entries: Sequence[Recorded]) -> None:
     stream = entries[0].stream
-    tail = connection.shared.get(stream) or _Tail(connection, stream)
+    tail = _tail(connection, stream)
     broken = first_break(tail.head, entries)
     if broken is not None:
         raise BrokenChain(f"{stream} {broken.number} does not follow the entry before it")
