@@ -1,11 +1,9 @@
 """The journal as tables, one for each stream."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import cache, partial
-from typing import Any, TypeAlias
-
-import msgspec
+from typing import Any
 
 from ...application.errors import BrokenChain, IdempotencyClash
 from ...application.growth import Growth, follow
@@ -22,15 +20,12 @@ from ...domain.entry import (
 )
 from ..encoding import CODEC
 from .reader import Reader, Row
-from .writer import GroupCommit, Job, Writer
+from .writer import GroupCommit, Writer
 
 PAGE = 256
 PAGE_OF = {Stream.SAMPLES: 64}
 MAX_ROWS = 64
 """In one statement; there is one for each number of rows."""
-
-Rows: TypeAlias = tuple[int, list[Any]]
-"""How many rows one statement inserts, and their values one after the other."""
 
 _COLUMNS = "number, recorded_at, kind, version, payload, hash, key, fingerprint"
 
@@ -52,7 +47,7 @@ class SqliteJournal:
     ) -> Appended:
         """See `Journal.append`."""
         encoded = [CODEC.encode(entry) for entry in entries]
-        job = _Append(stream, encoded, self._clock.now(), key)
+        job = partial(_append, stream, encoded, self._clock.now(), key)
         return await self._writer.submit(job, sum(len(e.payload) for e in encoded))
 
     async def restore(self, entries: Sequence[Recorded]) -> None:
@@ -167,7 +162,6 @@ class _Tail:
         self._connection = connection
         self._stream = stream
         self._added: list[Recorded] = []
-        self._rows: Sequence[Rows] = ()
         connection.at_end.append(self._write)
         connection.shared[stream] = self
 
@@ -176,10 +170,6 @@ class _Tail:
             self._added.extend(entries)
             newest = entries[-1]
             self.head = Head(newest.number, newest.hash, newest.recorded_at)
-
-    def add_rows(self, rows: Sequence[Rows], head: Head) -> None:
-        """All that this transaction adds, which ends in `head`."""
-        self._rows, self.head = rows, head
 
     def first_use(self, key: IdempotencyKey, now: int) -> range | None:
         """The numbers that an earlier append under this key was given."""
@@ -199,12 +189,15 @@ class _Tail:
         return range(first, last + 1)
 
     def _write(self) -> None:
-        self._connection.ends[self._stream] = self.head
-        rows = self._rows or _rows(self._added)
-        if not rows:
+        if not self._added:
             return
-        for count, values in rows:
-            self._connection.execute(_insertion(self._stream, count), values)
+        # Each statement gives up the interpreter's lock and waits for it, so there are few.
+        for start in range(0, len(self._added), MAX_ROWS):
+            part = self._added[start : start + MAX_ROWS]
+            self._connection.execute(
+                _insertion(self._stream, len(part)),
+                [value for each in part for value in _row(each)],
+            )
         self._connection.execute(
             "UPDATE head SET number = ?, hash = ?, recorded_at = ? WHERE stream = ?",
             (self.head.number, self.head.hash, self.head.recorded_at, self._stream),
@@ -222,78 +215,24 @@ def _insertion(stream: Stream, rows: int) -> str:
     return f"INSERT INTO {stream}_entry({_COLUMNS}) VALUES {values}"
 
 
-def _rows(added: Sequence[Recorded]) -> Sequence[Rows]:
-    """Each statement gives up the interpreter's lock and waits for it, so there are few."""
-    parts = [added[start : start + MAX_ROWS] for start in range(0, len(added), MAX_ROWS)]
-    return [(len(part), [value for each in part for value in _row(each)]) for part in parts]
-
-
 def _row(r: Recorded) -> tuple[Any, ...]:
     e = r.encoded
     return (r.number, r.recorded_at, e.kind, e.version, e.payload, r.hash, r.key, r.fingerprint)
 
 
-class _Append(msgspec.Struct, frozen=True):
-    """An append of entries at `now`, as a job of the writer."""
-
-    stream: Stream
-    encoded: Sequence[Encoded]
-    now: int
-    key: IdempotencyKey | None
-
-    @property
-    def is_simple(self) -> bool:
-        return self.key is None and len(self.encoded) == 1
-
-    def __call__(self, connection: GroupCommit) -> Appended:
-        tail = _tail(connection, self.stream)
-        if self.key is not None and (first := tail.first_use(self.key, self.now)) is not None:
-            return Appended(first, replayed=True)
-        number = tail.head.number
-        tail.add(append_to(self.stream, tail.head, self.encoded, self.now, self.key))
-        return self.appended_after(number)
-
-    def appended_after(self, number: int) -> Appended:
-        """What it gives where its first entry follows that number."""
-        return Appended(range(number + 1, number + 1 + len(self.encoded)))
-
-
-class _Chain(msgspec.Struct, frozen=True):
-    """What appends to one stream come to where it ends in `start`."""
-
-    stream: Stream
-    start: Head
-    end: Head
-    rows: Sequence[Rows]
-    outcomes: Sequence[Appended]
-
-    def __call__(self, connection: GroupCommit) -> Sequence[Appended] | None:
-        """Add it, unless the stream ends otherwise: another process may have written to it."""
-        tail = _tail(connection, self.stream)
-        if tail.head != self.start:
-            return None
-        tail.add_rows(self.rows, self.end)
-        return self.outcomes
-
-
-def chained(jobs: Sequence[Job], ends: Mapping[Stream, Head]) -> _Chain | None:
-    """The chain of these jobs, if each appends one entry, all to one stream whose end is known.
-
-    Whether a key was used is to be looked up first, and many entries would hold the loop up.
-    """
-    first = jobs[0] if jobs else None
-    if not isinstance(first, _Append) or first.stream not in ends:
-        return None
-    stream, start = first.stream, ends[first.stream]
-    head, added, outcomes = start, list[Recorded](), list[Appended]()
-    for job in jobs:
-        if not isinstance(job, _Append) or job.stream is not stream or not job.is_simple:
-            return None
-        outcomes.append(job.appended_after(head.number))
-        (entry,) = append_to(stream, head, job.encoded, job.now, None)
-        added.append(entry)
-        head = Head(entry.number, entry.hash, entry.recorded_at)
-    return _Chain(stream, start, head, _rows(added), outcomes)
+def _append(
+    stream: Stream,
+    encoded: Sequence[Encoded],
+    now: int,
+    key: IdempotencyKey | None,
+    connection: GroupCommit,
+) -> Appended:
+    tail = _tail(connection, stream)
+    if key is not None and (first := tail.first_use(key, now)) is not None:
+        return Appended(first, replayed=True)
+    number = tail.head.number
+    tail.add(append_to(stream, tail.head, encoded, now, key))
+    return Appended(range(number + 1, number + 1 + len(encoded)))
 
 
 def _restore(connection: GroupCommit, *, entries: Sequence[Recorded]) -> None:

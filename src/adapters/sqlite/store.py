@@ -18,7 +18,7 @@ from .compact import compact
 from .event_index import SqliteEventIndex
 from .file import integrity_faults, prepare, size_on_disk
 from .folds import SqliteFolds
-from .journal import SqliteJournal, chained
+from .journal import SqliteJournal
 from .reader import Reader
 from .rollups import SqliteRollups
 from .writer import GroupCommit, Writer
@@ -34,7 +34,7 @@ class SqliteStore:
         self._path = path
         self._opened = False
         self._growth = Growth()
-        self._writer = Writer(path, self._growth.notify, clock, chained)
+        self._writer = Writer(path, self._growth.notify, clock)
         self._for_journal, self._for_queries = Reader(), Reader()
         self.journal = SqliteJournal(clock, self._writer, self._for_journal, self._growth)
         self.event_index = SqliteEventIndex(path, self.journal, self._writer, self._for_queries)

@@ -5,7 +5,7 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,14 +46,6 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 Outcome = Any
 Job = Callable[["GroupCommit"], Outcome]
-AllAtOnce = Callable[["GroupCommit"], Sequence[Outcome] | None]
-"""Does the work of all jobs of a transaction and gives their outcomes, or leaves it to them."""
-Prepare = Callable[[Sequence[Job], Mapping[Stream, Any]], AllAtOnce | None]
-"""Tells how to do these jobs at once where streams end as given, if at all.
-
-It is called in the event loop's thread, where the jobs were made: the same work costs several times
-as much in another thread, whose core has to fetch all that it touches.
-"""
 
 
 class GroupCommit(sqlite3.Connection):
@@ -65,23 +57,15 @@ class GroupCommit(sqlite3.Connection):
     """
 
     jobs: Sequence[Job] = ()
-    all_at_once: AllAtOnce | None = None
     outcomes: Sequence[Outcome] = ()
     at_end: list[Callable[[], None]]
     """What jobs of this transaction still have to write together, before it is committed."""
     shared: dict[Stream, Any]
     """What jobs of this transaction hand to each other."""
-    ends: dict[Stream, Any]
-    """Where streams ended when this connection wrote them last, or tried to; for `Prepare` only."""
     others_seen_at = float("-inf")
     """When a transaction last found that another process had committed since the one before."""
     _version: int | None = None
     files: OpenedFiles
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """See `sqlite3.Connection`."""
-        super().__init__(*args, **kwargs)
-        self.ends = {}
 
     def commit(self) -> None:
         """Run and commit the jobs, if any; their results or refusals are in `outcomes`."""
@@ -92,8 +76,7 @@ class GroupCommit(sqlite3.Connection):
         self._begin()
         self._look_for_others()
         try:
-            at_once = self.all_at_once(self) if self.all_at_once else None
-            self.outcomes = list(self._attempted()) if at_once is None else at_once
+            self.outcomes = list(self._attempted())
             for write in self.at_end:
                 write()
             self.execute("COMMIT")
@@ -165,15 +148,12 @@ class Writer:
         path: Path,
         on_commit: Callable[[Iterable[Stream]], None],
         clock: Clock,
-        prepare: Prepare = lambda _, __: None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Write to the file at `path`; tell `on_commit` to which streams each commit appended.
 
-        `prepare` is asked before each commit. `now` gives seconds, to know by how long an append
-        has waited.
+        `now` gives seconds, to know by how long an append has waited.
         """
-        self._prepare = prepare
         self._now = now
         self._path = path
         self.refusals = Refusals(path, clock, _log)
@@ -271,7 +251,6 @@ class Writer:
         connection = self._opened()
         connection.jobs = [waiting.job for waiting in batch]
         try:
-            connection.all_at_once = self._prepare(connection.jobs, connection.ends)
             started = time.perf_counter_ns()
             await database.commit()
             self.commit_times.add(time.perf_counter_ns() - started)
