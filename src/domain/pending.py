@@ -134,7 +134,8 @@ def _bounds(ended_at_ms: Ints, span_ms: int) -> list[int]:
     if not 0 <= last - first <= len(ended_at_ms) // _WORTH_A_FOLD or not ascends(ended_at_ms):
         return []
     starts = np.arange(first, last + 2) * span_ms
-    return np.searchsorted(ended_at_ms, starts).tolist()
+    bounds: list[int] = np.searchsorted(ended_at_ms, starts).tolist()
+    return bounds
 
 
 def _spans(ended_at_ms: Ints, span_ms: int) -> tuple[list[int], Ints]:
