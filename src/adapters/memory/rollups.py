@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
-from ...application.ports import Coverage, RollupChange, RollupState, StoredRollup
+from ...application.ports import Coverage, CoveringRollup, RollupChange, RollupState, StoredRollup
 from ...domain.rollup import Rollups
 from ...domain.tier import COARSEST_FIRST, EVER, Tier, Window
 from ..rollup_blob import encode_rollups
@@ -62,7 +62,7 @@ class MemoryRollups:
         self, window: Window, tiers: Sequence[Tier], upto: int | None = None
     ) -> Coverage:
         """See `RollupStore.covering`."""
-        found: list[StoredRollup] = []
+        found: list[CoveringRollup] = []
         covered: set[tuple[Tier, int]] = set()
         partial: list[int] = []
         for tier in COARSEST_FIRST:
