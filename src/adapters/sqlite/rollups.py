@@ -81,13 +81,19 @@ class SqliteRollups:
         return await self._writer.submit_in_background(job)
 
     async def covering(
-        self, window: Window, tiers: Sequence[Tier], upto: int | None = None
+        self,
+        window: Window,
+        tiers: Sequence[Tier],
+        upto: int | None = None,
+        *,
+        histograms: bool = True,
     ) -> Coverage:
         """See `RollupStore.covering`."""
         question = partial(_covering, window=window, tiers=tiers, upto=upto)
         found = await self._reader.ask(question)
         is_kept = sum(len(blob) for *_, blob in found.rows) <= MAX_PACKED_BYTES
-        rollups = map(self._unpack if is_kept else _rollup, taken_out(found.rows))
+        unpack = self._unpack if is_kept and histograms else partial(_rollup, cells=histograms)
+        rollups = map(unpack, taken_out(found.rows))
         return Coverage(found.checkpoint, rollups, found.partial, found.entries)
 
     def _unpack(self, row: Row) -> StoredRollup:
@@ -180,9 +186,9 @@ def _place_of_total(checkpoint: int) -> Sequence[int]:
     return (0, 0, 0, checkpoint)
 
 
-def _unpacked(blob: bytes, what: str, place: Sequence[int] = ()) -> Rollups:
+def _unpacked(blob: bytes, what: str, place: Sequence[int] = (), *, cells: bool = True) -> Rollups:
     try:
-        return decode_rollups(blob, place) if blob else Rollups.none()
+        return decode_rollups(blob, place, cells=cells) if blob else Rollups.none()
     except DamagedColumns as error:
         mending = "`opsboard rebuild` mends it where its samples are kept"
         raise DamagedReadModel(f"{what} {error}; {mending}") from error
@@ -206,12 +212,13 @@ def _unpacked_streams(blob: bytes) -> Sequence[CumulativePoint]:
         raise DamagedReadModel(message) from error
 
 
-def _rollup(row: Row) -> StoredRollup:
+def _rollup(row: Row, *, cells: bool = True) -> StoredRollup:
     tier, start_ms, first_ms, last_ms, blob = row
     if tier not in _TIERS:
         raise DamagedReadModel(f"a rollup of {tier!r} ms is stored; `opsboard rebuild` mends it")
     what = f"the rollup of the {Tier(tier).name.lower()} at {start_ms} ms"
-    return StoredRollup(Tier(tier), start_ms, first_ms, last_ms, _unpacked(blob, what, row[:4]))
+    rollups = _unpacked(blob, what, row[:4], cells=cells)
+    return StoredRollup(Tier(tier), start_ms, first_ms, last_ms, rollups)
 
 
 def _row(rollup: StoredRollup) -> Row:
