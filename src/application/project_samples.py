@@ -13,6 +13,7 @@ from ..domain.pending import Pending, PendingMinutes
 from ..domain.rollup import Rollups
 from ..domain.sample import SeriesRows
 from ..domain.series import SeriesTable
+from ..domain.taken_out import taken_out
 from ..domain.tier import EVER, Tier
 from .ports import Clock, Journal, RollupChange, RollupStore, StoredRollup
 from .readable import readable
@@ -263,7 +264,7 @@ class SampleProjection:
 async def sum_of(rollups: RollupStore) -> Rollups:
     """The total of all samples, out of the coarsest rollups that there are of each."""
     stored = (await rollups.covering(EVER, tuple(Tier))).rollups
-    parts = (each.rollups for each in stored)
+    parts = (each.rollups for each in taken_out(stored))
     return await asyncio.to_thread(Rollups.merged_in_turn, parts)
 
 

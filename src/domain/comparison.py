@@ -179,7 +179,7 @@ class SpanFold:
         self._merged = None
 
     def as_one(self) -> "SpanFold":
-        """The same with all groups as one, as `Grouped.as_one` has it."""
+        """What was added, with all groups as one: merged again, which is little by now."""
         one = SpanFold(self.span, self._grouped.as_one())
         if self._grouped.labels:
             one.total = self.total.sum(axis=1, keepdims=True)

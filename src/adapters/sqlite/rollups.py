@@ -4,19 +4,18 @@ import asyncio
 import hashlib
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from functools import partial
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import msgspec
 
 from ...application.errors import DamagedReadModel
-from ...application.ports import Coverage, RollupChange, RollupState, StoredRollup
+from ...application.ports import Coverage, CoveringRollup, RollupChange, RollupState, StoredRollup
 from ...application.project_errors import GROUPS, SETTLED
 from ...domain.cumulative import CumulativePoint
 from ...domain.rollup import Rollups
 from ...domain.series import SeriesSeen
-from ...domain.taken_out import taken_out
 from ...domain.tier import EVER, Tier, Window
 from ..columns import DamagedColumns, pack, unpack
 from ..rollup_blob import Misplaced, decode_rollups, encode_rollups
@@ -51,13 +50,36 @@ _series_decoder = msgspec.msgpack.Decoder(list[SeriesSeen])
 _streams_decoder = msgspec.msgpack.Decoder(list[CumulativePoint])
 
 
-class _Covering(NamedTuple):
+class _Look(NamedTuple):
     """What one look at the file found for a window, still packed."""
 
     checkpoint: int
     rows: list[Row]
     partial: list[int]
     entries: list[int]
+
+
+class _Covering:
+    """See `CoveringRollup`."""
+
+    def __init__(self, row: Row, unpacked: UnpackedRollups | None, *, cells: bool) -> None:
+        """Unpack `row` where it is asked for, by way of what is `unpacked` already, if any is."""
+        self._row = row
+        self._unpacked = unpacked
+        self._cells = cells
+        self.tier = row[0]
+        self.start_ms: int = row[1]
+
+    @cached_property
+    def name(self) -> Hashable:
+        *place, blob = self._row
+        return (*place, hashlib.sha256(blob).digest())
+
+    @property
+    def rollups(self) -> Rollups:
+        if self._unpacked is None:
+            return _rollup(self._row, cells=self._cells).rollups
+        return self._unpacked.get(self.name, lambda: _rollup(self._row).rollups)
 
 
 class SqliteRollups:
@@ -91,16 +113,14 @@ class SqliteRollups:
         """See `RollupStore.covering`."""
         question = partial(_covering, window=window, tiers=tiers, upto=upto)
         found = await self._reader.ask(question)
-        is_kept = sum(len(blob) for *_, blob in found.rows) <= MAX_PACKED_BYTES
-        unpack = self._unpack if is_kept and histograms else partial(_rollup, cells=histograms)
-        rollups = map(unpack, taken_out(found.rows))
+        rollups: list[CoveringRollup] = []
+        packed = 0
+        for row in reversed(found.rows):
+            packed += len(row[-1])
+            kept_in = self._unpacked if histograms and packed <= MAX_PACKED_BYTES else None
+            rollups.append(_Covering(row, kept_in, cells=histograms))
+        rollups.reverse()
         return Coverage(found.checkpoint, rollups, found.partial, found.entries)
-
-    def _unpack(self, row: Row) -> StoredRollup:
-        tier, start_ms, first_ms, last_ms, blob = row
-        name = (tier, start_ms, first_ms, last_ms, hashlib.sha256(blob).digest())
-        rollups = self._unpacked.get(name, lambda: _rollup(row).rollups)
-        return StoredRollup(Tier(tier), start_ms, first_ms, last_ms, rollups)
 
     async def stored(self, tier: Tier, starts: Sequence[int]) -> list[StoredRollup]:
         """See `RollupStore.stored`."""
@@ -423,7 +443,7 @@ def _among(connection: sqlite3.Connection, *, sql: str, values: Sequence[int]) -
 
 def _covering(
     connection: sqlite3.Connection, *, window: Window, tiers: Sequence[Tier], upto: int | None
-) -> _Covering:
+) -> _Look:
     found: list[Row] = []
     spans = [window]
     for tier in sorted(tiers, reverse=True):
@@ -450,7 +470,7 @@ def _covering(
     if window == EVER:
         sql = "SELECT ?, 0, 0, 0, state FROM fold WHERE name = ?"
         found += connection.execute(sql, (Tier.DAY, EXPIRED)).fetchall()
-    return _Covering(_number(connection, TOTAL), found, cut, sorted(entries))
+    return _Look(_number(connection, TOTAL), found, cut, sorted(entries))
 
 
 def _within(

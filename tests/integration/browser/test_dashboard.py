@@ -185,6 +185,24 @@ class TestEvents:
         page.get_by_role("button", name="2 newer events").click()
         expect(page.locator(".event-message")).to_have_text(["third", "second", "first"])
 
+    def test_new_ones_wait_while_one_reads_further_down(self, visit: Visit, server: Server) -> None:
+        for n in range(40):
+            traffic.say(server, f"line {n}", type="LONG")
+        page = visit(f"{server.url}?view=events&type=LONG")
+        rows = page.locator(".event-row")
+        expect(rows).to_have_count(40)
+        rows.last.scroll_into_view_if_needed()
+        page.wait_for_function("scrollY > 200")
+        page.evaluate(TWO_FRAMES)
+        traffic.say(server, "one more", type="LONG")
+        page.get_by_role("button", name="1 newer event").click()
+        expect(rows).to_have_count(41)
+        expect(rows.first).to_contain_text("one more")
+        page.wait_for_function("scrollY === 0")
+        page.evaluate(TWO_FRAMES)
+        traffic.say(server, "and another", type="LONG")
+        expect(rows.first).to_contain_text("and another")
+
     def test_what_is_copied_can_be_pasted(self, visit: Visit, server: Server) -> None:
         id = traffic.say(server, "copied", type="COPY", meta={"n": 1})
         permissions = ["clipboard-read", "clipboard-write"]
