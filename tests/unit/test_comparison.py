@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from opsboard.domain.comparison import CountFold, Grouped, Span, SpanFold, compare
 from opsboard.domain.pending import by_span
 from opsboard.domain.rollup import Rollups
@@ -15,6 +16,7 @@ START_MS = START_NS // 1_000_000
 MIDDLE = START_MS + 90 * Tier.MINUTE + 12_345
 EARLIER = Window(START_MS + 54_321, MIDDLE)
 LATER = Window(MIDDLE, START_MS + 180 * Tier.MINUTE + 1)
+NO_CELLS = np.empty(0, np.int64)
 SERVICES = ("shop", "pay", "left out")
 
 
@@ -94,9 +96,8 @@ def test_what_was_merged_once_is_merged_again_with_more(recorded: Recorded) -> N
 def test_counts_are_those_of_a_fold(recorded: Recorded, histograms: bool) -> None:
     counts = CountFold(Span(LATER, Tier.MINUTE), recorded.grouped)
     for start, rollups in recorded.pieces(LATER, Tier.MINUTE):
-        nothing = np.empty(0, np.int64)
-        some = rollups if histograms else Rollups(*rollups.columns[:5], nothing, nothing)
-        counts.add(start, some)
+        empty = replace(rollups, cell=NO_CELLS, cell_count=NO_CELLS)
+        counts.add(start, rollups if histograms else empty)
     expected = recorded.fold(LATER, recorded.grouped).total
     assert counts.total.tolist() == expected.tolist()
 

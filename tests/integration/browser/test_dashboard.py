@@ -24,6 +24,17 @@ SCREENS = (
 )
 TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 """What a chart does with the mouse, it does with the next frame."""
+NOTE_QUESTIONS = """
+window.asked = [];
+const { fetch } = window;
+window.fetch = (path, ...rest) => {
+  if (path.startsWith("overview")) {
+    asked.push([path, document.querySelector("#page").childElementCount]);
+  }
+  return fetch(path, ...rest);
+};
+"""
+"""And how much of the page stood there when the overview was asked for."""
 LAID_OUT = "document.documentElement.scrollWidth <= innerWidth"
 
 
@@ -84,6 +95,14 @@ class TestOverview:
         for title in ("Traffic", "Errors", "Latency, p95", "Latency of every request"):
             expect(chart(page, title).locator(".marker")).to_have_count(1)
         expect(page.get_by_text("Release 1.4 is live").first).to_be_attached()
+
+    def test_what_stands_at_the_top_is_asked_for_once_and_before_anything_is_drawn(
+        self, visit: Visit, server: Server
+    ) -> None:
+        page = visit(f"{server.url}?refresh=off", init_script=NOTE_QUESTIONS)
+        expect(page.locator(".headline h1")).to_be_visible()
+        expect(chart(page, "Traffic").locator("canvas")).to_be_visible()
+        assert page.evaluate("asked") == [["overview?last=1h", 0]]
 
     def test_a_service_has_its_quantiles(self, visit: Visit, server: Server) -> None:
         page = visit(f"{server.url}?service=shop")
