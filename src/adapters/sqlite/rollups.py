@@ -167,6 +167,9 @@ class SqliteRollups:
 
     async def clear(self) -> None:
         """See `RollupStore.clear`."""
+        # Rows are found by indexes here. To make them all anew would hold up every writer.
+        for table in await self._reader.ask(_damaged_tables):
+            await self._writer.submit_in_background(partial(_reindex, table=table))
         await self._writer.submit_in_background(_clear)
 
     async def size(self) -> Mapping[str, tuple[int, int]]:
@@ -364,8 +367,25 @@ def _settle(
     return True
 
 
+def _damaged_tables(connection: sqlite3.Connection) -> list[str]:
+    """The tables with indexes of which SQLite finds that they do not match, or anything else."""
+    sql = "SELECT DISTINCT tbl_name FROM sqlite_master WHERE type = 'index'"
+    return [table for (table,) in connection.execute(sql).fetchall() if _fault(connection, table)]
+
+
+def _fault(connection: sqlite3.Connection, table: str) -> bool:
+    try:
+        found = connection.execute(f"PRAGMA integrity_check('{table}')").fetchall()
+    except sqlite3.DatabaseError:
+        return True
+    return found != [("ok",)]
+
+
+def _reindex(connection: GroupCommit, *, table: str) -> None:
+    connection.execute(f"REINDEX {table}")
+
+
 def _clear(connection: GroupCommit) -> None:
-    connection.execute("REINDEX")  # rows are found by indexes here
     _drop_what_is_damaged(connection)
     for tier in Tier:
         connection.execute(
