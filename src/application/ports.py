@@ -1,6 +1,6 @@
 """What the use cases need of the outside: small Protocols, one contract suite each."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -165,6 +165,35 @@ class StoredRollup(msgspec.Struct, frozen=True):
     last_ms: int
     rollups: Rollups
 
+    @property
+    def name(self) -> Hashable:
+        """See `CoveringRollup.name`; these very columns stand for themselves."""
+        return self
+
+
+class CoveringRollup(Protocol):
+    """A stored rollup that lies within a window: of an hour or day, it may be large."""
+
+    @property
+    def tier(self) -> Tier:
+        """Which span it is of."""
+        ...
+
+    @property
+    def start_ms(self) -> int:
+        """Where that span starts."""
+        ...
+
+    @property
+    def name(self) -> Hashable:
+        """Stands for its content: what has the same name counts the same."""
+        ...
+
+    @property
+    def rollups(self) -> Rollups:
+        """What it counts, unpacked each time. Raises `StoreUnavailable` where it is damaged."""
+        ...
+
 
 class RollupState(msgspec.Struct, frozen=True):
     """Where a rollup store stands after the entry numbered `checkpoint`.
@@ -208,11 +237,11 @@ class Coverage(msgspec.Struct, frozen=True):
 
     `partial` are the minutes (starts in ms) that lie within it only in part, or hold entries past
     the number asked for: they are to be folded from `entries`, the numbers of those that have
-    samples in them. `rollups` may be taken once, and are unpacked as they are.
+    samples in them. `rollups` are the coarsest first.
     """
 
     checkpoint: int
-    rollups: Iterable[StoredRollup]
+    rollups: list[CoveringRollup]
     partial: Sequence[int]
     entries: Sequence[int]
 
@@ -236,10 +265,16 @@ class RollupStore(Protocol):
         ...
 
     async def covering(
-        self, window: Window, tiers: Sequence[Tier], upto: int | None = None
+        self,
+        window: Window,
+        tiers: Sequence[Tier],
+        upto: int | None = None,
+        *,
+        histograms: bool = True,
     ) -> Coverage:
         """What there is for a window, of these tiers, the coarsest first.
 
+        Where no histograms are wanted, a store may leave them empty: they are most of a rollup.
         With `upto`, only of entries up to that number. For `EVER`, what expired counts as a day
         that starts at 0, whatever the tiers.
         """

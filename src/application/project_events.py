@@ -8,6 +8,7 @@ from ..domain.entry import Recorded, Stream, UnreadableEntry
 from ..domain.event import OperationalEvent, RecordedEvent
 from .ports import EventIndex, Journal
 from .readable import readable
+from .rebuilt_elsewhere import left_to_the_rebuilder
 
 CALM_SECONDS = 0.05
 CALM_ENTRIES = 50
@@ -32,6 +33,7 @@ class EventProjection:
         self._journal = journal
         self._index = index
         self._on_read = on_read
+        self._reached = 0
         self.unreadable = 0
 
     async def start(self) -> None:
@@ -39,20 +41,28 @@ class EventProjection:
 
     async def catch_up(self) -> None:
         """Index every event that the journal has by now."""
-        checkpoint = await self._index.checkpoint()
-        async for page in self._journal.read(Stream.EVENTS, checkpoint):
-            checkpoint = await self._add(page, checkpoint)
+        while True:
+            checkpoint = await self._index.checkpoint()
+            async for page in self._journal.read(Stream.EVENTS, checkpoint):
+                if not await self._is_added(page, checkpoint):
+                    break
+                checkpoint = page[-1].number
+            else:
+                return
 
     async def run(self) -> None:
-        """Follow the journal until cancelled."""
+        """Follow the journal until cancelled; what another process rebuilds is left to it."""
         while True:
+            await left_to_the_rebuilder(self._index.checkpoint, self._reached)
             checkpoint = await self._index.checkpoint()
             after = max(checkpoint, (await self._journal.cut(Stream.EVENTS)).number)
             async for page in self._journal.follow(Stream.EVENTS, after):
                 if page[0].number != after + 1:
                     break
                 await wait_for_calm(self._journal, after)
-                after = checkpoint = await self._add(page, checkpoint)
+                if not await self._is_added(page, checkpoint):
+                    break
+                after = checkpoint = page[-1].number
 
     async def save(self) -> None:
         """Nothing to save: the index is saved as it grows."""
@@ -63,16 +73,15 @@ class EventProjection:
         cut = await self._journal.cut(Stream.EVENTS)
         return head.number - max(cut.number, await self._index.checkpoint())
 
-    async def _add(self, page: Sequence[Recorded], expected: int) -> int:
-        """Index a page; the new checkpoint, which another process may have moved further."""
+    async def _is_added(self, page: Sequence[Recorded], expected: int) -> bool:
+        """Index a page, unless another process has moved the checkpoint."""
         events = [
             RecordedEvent(number, event)
             for number, event in readable(self._journal, page, OperationalEvent, self._leave_out)
         ]
         self._on_read(events, page[0].number, page[-1].number)
-        if await self._index.add(events, page[-1].number, expected):
-            return page[-1].number
-        return await self._index.checkpoint()
+        self._reached = max(self._reached, expected)
+        return await self._index.add(events, page[-1].number, expected)
 
     def _leave_out(self, recorded: Recorded, error: UnreadableEntry) -> None:
         self.unreadable += 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from ..domain.cumulative import FORGOTTEN_NS, CumulativeStreams
@@ -13,14 +13,18 @@ from ..domain.pending import Pending, PendingMinutes
 from ..domain.rollup import Rollups
 from ..domain.sample import SeriesRows
 from ..domain.series import SeriesTable
-from ..domain.tier import EVER, Tier
+from ..domain.taken_out import taken_out
+from ..domain.tier import EVER, Tier, Window
 from .ports import Clock, Journal, RollupChange, RollupStore, StoredRollup
 from .readable import readable
+from .rebuilt_elsewhere import left_to_the_rebuilder
 from .steady_clock import SteadyClock
 
 SAVE_AFTER_NS = 10_000_000_000
 SAVE_AFTER_ENTRIES = 4_096
 FOLD_AT_ONCE = 64
+FOLD_AT_ONCE_BYTES = 48 * 1024
+"""Encoded: some 7,000 samples, of which others wait for a few ms."""
 LATE_MS = 120_000
 """An hour is rolled up this long after its end; what comes later is merged into it."""
 
@@ -52,6 +56,7 @@ class SampleProjection:
         self.pending = PendingMinutes(self.series)
         self.checkpoint = 0
         self.saved_upto = 0
+        self._reached = 0
         self._unreadable: set[int] = set()
         self.standing = asyncio.Lock()
         """Held while `pending` and the store change together: take it to read both."""
@@ -71,6 +76,7 @@ class SampleProjection:
 
     async def reload(self) -> None:
         """Take up what is saved; `standing` is held. What came after it is to be folded anew."""
+        self._reached = max(self._reached, self.saved_upto)
         state = await self._rollups.load()
         self.series = SeriesTable(state.series)
         self.streams = CumulativeStreams(state.streams)
@@ -93,6 +99,21 @@ class SampleProjection:
         """Fold every entry that the journal has by now, saving on the way where that is much."""
         while await self.advance():
             await self.save()
+
+    async def follow_up(self) -> None:
+        """Fold what the journal has by now, when nobody waits for it.
+
+        Where another process has taken back what was saved, to rebuild it, that is left to it.
+        """
+        await left_to_the_rebuilder(self._stored_upto, max(self._reached, self.saved_upto))
+        async with self.standing:
+            if await self._stored_upto() != self.saved_upto:
+                await self.reload()
+        await self.catch_up()
+
+    async def _stored_upto(self) -> int:
+        """Up to which entry the rollups are saved, by whichever process."""
+        return (await self._rollups.covering(Window(0, 0), ())).checkpoint
 
     async def advance(self, limit: int = SAVE_AFTER_ENTRIES) -> bool:
         """Fold at most about `limit` more entries; whether that was not all."""
@@ -118,7 +139,7 @@ class SampleProjection:
                 if follows:
                     await self._fold(new)
             if new and not follows:
-                await self.catch_up()
+                await self.follow_up()
             if self._is_due():
                 await self.save()
 
@@ -132,18 +153,18 @@ class SampleProjection:
         return (await self._journal.head(Stream.SAMPLES)).number - self.checkpoint
 
     async def _fold(self, page: Sequence[Recorded]) -> None:
-        if not page:
-            return
-        if self.checkpoint == 0 and page[0].number > 1:
+        """Fold a page, and let others have their turn after each part of it."""
+        if page and self.checkpoint == 0 and page[0].number > 1:
             self.checkpoint = page[0].number - 1
-        found = list(readable(self._journal, page, SeriesRows, self.leave_out))
-        self.pending.evolve(found)
-        for _, batch in found:
-            if isinstance(batch, HistogramBatch):
-                self.streams.evolve(batch.points)
-        self.checkpoint = page[-1].number
-        self._live = None
-        await asyncio.sleep(0)
+        for part in _parts(page):
+            found = list(readable(self._journal, part, SeriesRows, self.leave_out))
+            self.pending.evolve(found)
+            for _, batch in found:
+                if isinstance(batch, HistogramBatch):
+                    self.streams.evolve(batch.points)
+            self.checkpoint = part[-1].number
+            self._live = None
+            await asyncio.sleep(0)
 
     @property
     def unreadable(self) -> int:
@@ -164,16 +185,23 @@ class SampleProjection:
         async with self.merging, self.standing:
             if self.checkpoint == self.saved_upto and not self._closable():
                 return
-            change, unclosed = await self._change()
-            if await self._rollups.save(change, expected=self.saved_upto):
-                self._total, self._unclosed = change.total, unclosed
-                self.streams.changed = False
-                self.pending = PendingMinutes(self.series)
-                self.saved_upto = change.checkpoint
-            else:
+            # Looked at first: merging what can not be saved would be for nothing.
+            stands = await self._stored_upto() == self.saved_upto
+            if not (stands and await self._is_merged()):
                 await self.reload()
             self._live = None
             self._saved_at = self._clock.monotonic()
+
+    async def _is_merged(self) -> bool:
+        """Save what is pending, unless another process has saved meanwhile."""
+        change, unclosed = await self._change()
+        if not await self._rollups.save(change, expected=self.saved_upto):
+            return False
+        self._total, self._unclosed = change.total, unclosed
+        self.streams.changed = False
+        self.pending = PendingMinutes(self.series)
+        self.saved_upto = change.checkpoint
+        return True
 
     async def _change(self) -> tuple[RollupChange, set[tuple[Tier, int]]]:
         """What a save writes, and which spans are still unclosed after it."""
@@ -260,10 +288,23 @@ class SampleProjection:
         )
 
 
+def _parts(page: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:
+    """The page, in parts that are folded at once."""
+    start = size = 0
+    for at, recorded in enumerate(page):
+        length = len(recorded.encoded.payload)
+        if at > start and (at - start == FOLD_AT_ONCE or size + length > FOLD_AT_ONCE_BYTES):
+            yield page[start:at]
+            start, size = at, 0
+        size += length
+    if start < len(page):
+        yield page[start:]
+
+
 async def sum_of(rollups: RollupStore) -> Rollups:
     """The total of all samples, out of the coarsest rollups that there are of each."""
     stored = (await rollups.covering(EVER, tuple(Tier))).rollups
-    parts = (each.rollups for each in stored)
+    parts = (each.rollups for each in taken_out(stored))
     return await asyncio.to_thread(Rollups.merged_in_turn, parts)
 
 

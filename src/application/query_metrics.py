@@ -1,7 +1,7 @@
 """Questions about request samples: answered from rollups, what is pending, and the samples."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import NamedTuple, ParamSpec, TypeVar
@@ -17,10 +17,11 @@ from ..domain.pending import Span, by_span
 from ..domain.rollup import Rollups
 from ..domain.sample import Ints, SampleBatch, SeriesRows
 from ..domain.series import SeriesTable
+from ..domain.taken_out import taken_out
 from ..domain.tier import EVER, Tier, Window
 from ..domain.validation import InvalidInput
 from .errors import Overloaded, StoreUnavailable
-from .ports import Clock, Journal, RollupStore, StoredRollup
+from .ports import Clock, CoveringRollup, Journal, RollupStore
 from .project_samples import FOLD_AT_ONCE, SampleProjection
 from .readable import read_numbers, readable
 from .record import SampleRecorder
@@ -43,14 +44,10 @@ class MetricsQuestion(msgspec.Struct, frozen=True):
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """Rollups of samples that ended in a span which starts at `start_ms`, and none outside.
-
-    `is_stored` where it is what a store has, which the next question mostly needs too.
-    """
+    """Rollups of samples that ended in a span which starts at `start_ms`, and none outside."""
 
     start_ms: int
     rollups: Rollups
-    is_stored: bool = False
 
 
 class MetricsAnswer(msgspec.Struct, frozen=True):
@@ -99,25 +96,14 @@ class MetricsQueries:
             async with projection.standing:
                 rollups = await asyncio.to_thread(lambda: projection.total)
         else:
-            pieces = await self.pieces(question)
-            rollups = await self.fold(self._merged, pieces)
+            stored, others = await self._found(question, Tier.DAY)
+            rollups = await self.fold(self._merged, stored, others)
         wanted = question.selection.of(rollups, projection.series)
         return MetricsAnswer(wanted, projection.series, self._uptime(question.as_of))
 
-    def _merged(self, pieces: Iterator[Piece]) -> Rollups:
-        """All pieces as one; those that are stored come first."""
-        first_other: list[Rollups] = []
-
-        def stored() -> Iterator[Rollups]:
-            for piece in pieces:
-                if not piece.is_stored:
-                    first_other.append(piece.rollups)
-                    return
-                yield piece.rollups
-
-        parts = [self._repeated.merged(stored())]
-        rest = (piece.rollups for piece in pieces)
-        return Rollups.merged_in_turn(chain(parts, first_other, rest))
+    def _merged(self, stored: list[CoveringRollup], others: Sequence[Piece]) -> Rollups:
+        first = [self._repeated.merged(stored)]
+        return Rollups.merged_in_turn(chain(first, (piece.rollups for piece in others)))
 
     @property
     def known(self) -> SeriesTable:
@@ -131,22 +117,31 @@ class MetricsQueries:
                 await self._samples.flush()
         await self._projection.catch_up()
 
-    async def pieces(self, question: MetricsQuestion, step_ms: int = Tier.DAY) -> Iterator[Piece]:
+    async def pieces(
+        self, question: MetricsQuestion, step_ms: int = Tier.DAY, *, histograms: bool = True
+    ) -> Iterator[Piece]:
         """The samples that the window holds, in pieces none of which lies in two steps.
 
         Stored pieces are unpacked as they are taken, which raises `StoreUnavailable` for one that
-        is damaged. Raises `InvalidInput` where `as_of` lies before the oldest sample that is kept.
+        is damaged; without `histograms`, theirs may be empty. Raises `InvalidInput` where `as_of`
+        lies before the oldest sample that is kept.
         """
+        stored, others = await self._found(question, step_ms, histograms=histograms)
+        return chain((Piece(each.start_ms, each.rollups) for each in taken_out(stored)), others)
+
+    async def _found(
+        self, question: MetricsQuestion, step_ms: int, *, histograms: bool = True
+    ) -> tuple[list[CoveringRollup], list[Piece]]:
+        """The pieces that a store has, and the others."""
         for _ in range(TRIES):
             try:
-                stored, pending, cuts = await self._look(question, step_ms)
+                stored, pending, cuts = await self._look(question, step_ms, histograms=histograms)
                 for cut in cuts:
                     pending += await self._from_samples(question.window, cut, step_ms)
             except _Moved:
                 await self._projection.catch_up()
             else:
-                unpacked = (Piece(each.start_ms, each.rollups, is_stored=True) for each in stored)
-                return chain(unpacked, pending)
+                return stored, pending
         raise StoreUnavailable("the samples asked for are being moved; try again")
 
     async def fold(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -192,8 +187,8 @@ class MetricsQueries:
         return [take(self._projection.series.ids_of(batch), batch) for _, batch in batches]
 
     async def _look(
-        self, question: MetricsQuestion, step_ms: int
-    ) -> tuple[Iterable[StoredRollup], list[Piece], list["_Cut"]]:
+        self, question: MetricsQuestion, step_ms: int, *, histograms: bool = True
+    ) -> tuple[list[CoveringRollup], list[Piece], list["_Cut"]]:
         """What lies within as a whole, stored and pending, and what has to be cut out of samples.
 
         All are of one moment: the store's checkpoint is where `pending` starts.
@@ -203,7 +198,7 @@ class MetricsQueries:
         async with projection.standing:
             upto = await self._upto(question.as_of)
             of_stored = None if upto is not None and upto >= projection.saved_upto else upto
-            stored = await self._rollups.covering(window, tiers, of_stored)
+            stored = await self._rollups.covering(window, tiers, of_stored, histograms=histograms)
             if stored.checkpoint != projection.saved_upto:
                 await projection.reload()
                 raise _Moved

@@ -14,12 +14,11 @@ ENTRIES_A_STEP = 1_024
 async def rebuild(store: Store, clock: Clock) -> AsyncIterator[tuple[int, int]]:
     """Drop the read models and fold them again; how many entries of how many are folded.
 
-    What retention left only as rollups, or as counts of errors, stays as it is. Cut off, it goes
-    on where it was the next time that the store is opened. Raises `StoreUnavailable`.
+    What retention left only as rollups, or as counts of errors, stays as it is. Each is dropped
+    only when its turn comes: until then others answer from it. Cut off, the one that was dropped is
+    folded on by whoever has the store open, or opens it next. Raises `StoreUnavailable`.
     """
     await store.rollups.clear()
-    await store.event_index.clear()
-    await store.folds.clear(GROUPS)
     samples = SampleProjection(store.journal, store.rollups, clock)
     await samples.load()
     start = samples.checkpoint
@@ -30,7 +29,9 @@ async def rebuild(store: Store, clock: Clock) -> AsyncIterator[tuple[int, int]]:
         more = await samples.advance(ENTRIES_A_STEP)
         await samples.save()
         yield samples.checkpoint - start, total
+    await store.event_index.clear()
     await EventProjection(store.journal, store.event_index).catch_up()
+    await store.folds.clear(GROUPS)
     errors = ErrorProjection(store.journal, store.folds, clock)
     await errors.start()
     await errors.catch_up()

@@ -1,40 +1,63 @@
 """What the same rollups make, merged once: a page asks each second for mostly the same."""
 
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from itertools import chain, takewhile
+from typing import TypeAlias
 
 from ..domain.rollup import Rollups
 from ..domain.taken_out import taken_out
+from ..domain.tier import Tier
+from .ports import CoveringRollup
 
-MAX_CELLS = 2_000_000
-FEWEST = 24
-"""Parts of which fewer would fit are not gathered at all: they would only be held for nothing."""
+MAX_CELLS = 700_000
+"""Of 16 bytes each, in all that is remembered: some 11 MiB."""
+
+Names: TypeAlias = tuple[Hashable, ...]
 
 
 class RepeatedMerge:
-    """Remembers the last merge, and the very parts that it was made of.
+    """Remembers what the last questions' rollups made, by the names of these.
 
-    More than `MAX_CELLS`, or parts of which fewer than `FEWEST` would fit, are merged as they come,
-    and not remembered.
+    What hours and days make is remembered by itself: they stay when a minute comes or goes, and to
+    unpack them is most of the work.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_cells: int = MAX_CELLS) -> None:
         """Nothing was merged yet."""
-        self._last: tuple[Sequence[Rollups], Rollups] = ((), Rollups.none())
+        self._max_cells = max_cells
+        self._cells = 0
+        self._known: OrderedDict[Names, Rollups] = OrderedDict()
 
-    def merged(self, parts: Iterable[Rollups]) -> Rollups:
-        """Of everything that the parts count."""
-        some: list[Rollups] = []
-        cells = 0
-        left = iter(parts)
-        for part in left:
-            some.append(part)
-            cells += len(part.cell)
-            if cells > MAX_CELLS or len(part.cell) > MAX_CELLS // FEWEST:
-                del part
-                return Rollups.merged_in_turn(chain(taken_out(some), left))
-        known, merged = self._last
-        if len(known) != len(some) or any(a is not b for a, b in zip(known, some, strict=True)):
-            merged = Rollups.merged(some)
-            self._last = some, merged
+    def merged(self, parts: list[CoveringRollup]) -> Rollups:
+        """Of everything that the parts count, the coarsest of which come first; empties the list.
+
+        Raises `StoreUnavailable` for one that is damaged.
+        """
+        coarse = sum(1 for _ in takewhile(lambda part: part.tier > Tier.MINUTE, parts))
+        return self._merged(parts, tuple(part.name for part in parts), coarse)
+
+    def _merged(self, parts: list[CoveringRollup], names: Names, coarse: int) -> Rollups:
+        if (known := self._known.get(names)) is not None:
+            self._known.move_to_end(names)
+            return known
+        first: Sequence[Rollups] = ()
+        if 0 < coarse < len(parts):
+            those = parts[:coarse]
+            del parts[:coarse]
+            first = [self._merged(those, names[:coarse], coarse)]
+        others = (part.rollups for part in taken_out(parts))
+        merged = Rollups.merged_in_turn(chain(first, others))
+        self._remember(names, merged)
         return merged
+
+    def _remember(self, names: Names, merged: Rollups) -> None:
+        self._known[names] = merged
+        self._cells += _weight(names, merged)
+        while self._cells > self._max_cells:
+            self._cells -= _weight(*self._known.popitem(last=False))
+
+
+def _weight(names: Names, merged: Rollups) -> int:
+    """In cells; a name weighs no less, and there may be many of what has few cells."""
+    return len(names) + len(merged.cell)

@@ -78,7 +78,7 @@ class Retainer:
         """
         if not await self._steady.is_believed():
             return 0
-        await self._projection.catch_up()
+        await self._projection.follow_up()
         await self._projection.save()
         removed = 0
         for step in (self._samples_step, self._events_step, self._rollups_step):

@@ -1,7 +1,7 @@
 """The fold of the requests that are not rolled up in a store yet, minute by minute."""
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from .histogram_batch import HistogramBatch
 from .rollup import Rollups
 from .sample import Ints, SampleBatch, SeriesRows
-from .series import SeriesTable, first_and_last
+from .series import SeriesTable, ascends, first_of_each, last_of_each
 from .tier import EVER, Tier
 
 Span: TypeAlias = tuple[int, Rollups, int, int]
@@ -17,6 +17,7 @@ Span: TypeAlias = tuple[int, Rollups, int, int]
 
 _MERGE_AT = 32
 _MAX_FOLDED = 1 << 20
+_WORTH_A_FOLD = 8192
 
 
 class Pending:
@@ -76,9 +77,9 @@ class PendingMinutes:
         """Batches of one type, minute by minute."""
         joined = SampleBatch.joined([batch for batch in run if isinstance(batch, SampleBatch)])
         if joined:
-            ids = np.concatenate([self.series.ids_of(batch) for batch in joined])
-            latency_ns = np.concatenate([batch.latency_ns for batch in joined])
-            ended_at_ms = np.concatenate([batch.ended_at_ms for batch in joined])
+            ids = _one_after_another([self.series.ids_of(batch) for batch in joined])
+            latency_ns = _one_after_another([batch.latency_ns for batch in joined])
+            ended_at_ms = _one_after_another([batch.ended_at_ms for batch in joined])
             self.series.see(ids, ended_at_ms)
             yield from by_span(ids, latency_ns, ended_at_ms)
         for batch in run:
@@ -88,10 +89,21 @@ class PendingMinutes:
                 yield from batch.by_span(ids, np.ones(len(batch), np.bool_), Tier.MINUTE)
 
 
+def _one_after_another(columns: Sequence[Ints]) -> Ints:
+    return columns[0] if len(columns) == 1 else np.concatenate(columns)
+
+
 def by_span(
     ids: Ints, latency_ns: Ints, ended_at_ms: Ints, span_ms: int = Tier.MINUTE
 ) -> Iterator[Span]:
     """Samples of one or more, folded span by span."""
+    if bounds := _bounds(ended_at_ms, span_ms):
+        for start, end in pairwise(bounds):
+            if start < end:
+                first, last = int(ended_at_ms[start]), int(ended_at_ms[end - 1])
+                folded = Rollups.of(ids[start:end], latency_ns[start:end])
+                yield first - first % span_ms, folded, first, last
+        return
     spans, place = _spans(ended_at_ms, span_ms)
     width = int(ids.max()) + 1
     if len(spans) * width > _MAX_FOLDED:
@@ -101,13 +113,29 @@ def by_span(
             folded = Rollups.of(ids[kept], latency_ns[kept])
             yield span * span_ms, folded, int(ends.min()), int(ends.max())
         return
-    first_ms, last_ms = first_and_last(place, ended_at_ms, len(spans))
+    first_ms = first_of_each(place, ended_at_ms, len(spans))
+    last_ms = last_of_each(place, ended_at_ms, len(spans))
     # Series of all spans at once, those of each one after those of the spans before.
     folded = Rollups.of(place * width + ids if len(spans) > 1 else ids, latency_ns)
     for span, part, first, last in zip(
         spans, folded.parted(len(spans), width), first_ms.tolist(), last_ms.tolist(), strict=True
     ):
         yield span * span_ms, part, first, last
+
+
+def _bounds(ended_at_ms: Ints, span_ms: int) -> list[int]:
+    """Where each span starts among samples that ascend, and the end of the last one.
+
+    Nothing where they do not ascend, as they mostly do, or where spans hold so few of them that all
+    are better folded at once. What is folded by itself is cut out without a copy, and stays within
+    a processor's cache.
+    """
+    first, last = int(ended_at_ms[0]) // span_ms, int(ended_at_ms[-1]) // span_ms
+    if not 0 <= last - first <= len(ended_at_ms) // _WORTH_A_FOLD or not ascends(ended_at_ms):
+        return []
+    starts = np.arange(first, last + 2) * span_ms
+    bounds: list[int] = np.searchsorted(ended_at_ms, starts).tolist()
+    return bounds
 
 
 def _spans(ended_at_ms: Ints, span_ms: int) -> tuple[list[int], Ints]:

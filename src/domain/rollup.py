@@ -59,26 +59,26 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         if not len(series):
             return cls.none()
         counts = np.bincount(series)
-        present = np.flatnonzero(counts > 0)
-        position = np.zeros(len(counts), np.int64)
-        position[present] = np.arange(len(present))
-        places = position[series]
-        positive = latency_ns > 0
-        some_zero = not positive.all()
-        placed = places[positive] if some_zero else places
-        buckets = buckets_of(latency_ns[positive] if some_zero else latency_ns)
+        present = np.flatnonzero(counts)
+        places = series
+        if len(present) < len(counts):
+            position = np.zeros(len(counts), np.int64)
+            position[present] = np.arange(len(present))
+            places = position.take(series)
         zero_count = np.zeros(len(present), np.int64)
-        if some_zero:
+        placed, positive_ns = places, latency_ns
+        if int(latency_ns.min()) <= 0:
+            positive = latency_ns > 0
+            placed, positive_ns = places[positive], latency_ns[positive]
             zero_count += np.bincount(places[~positive], minlength=len(present))
-        cell, cell_count = _counted(present, placed, buckets)
+        max_ns = _totals(np.maximum, places, [latency_ns], len(present))
         return cls(
             present,
             counts[present],
             zero_count,
             _sums(places, latency_ns, len(present)),
-            _totals(np.maximum, places, [latency_ns], len(present)),
-            cell,
-            cell_count,
+            max_ns,
+            *_counted(present, placed, buckets_of(positive_ns), max_ns),
         )
 
     @classmethod
@@ -347,18 +347,21 @@ def _sums(places: Ints, values: Ints, length: int) -> Ints:
     return (_sums(places, high, length) << 20) + _sums(places, low, length)
 
 
-def _counted(present: Ints, places: Ints, buckets: Ints) -> tuple[Ints, Ints]:
+def _counted(present: Ints, places: Ints, buckets: Ints, max_ns: Ints) -> tuple[Ints, Ints]:
     """Cells and their counts, from the place in `present` and the bucket of each latency."""
     if not len(places):
         return _NOTHING, _NOTHING
-    shifted = buckets + _BUCKET_OFFSET
+    buckets += _BUCKET_OFFSET
     low, high = _no_bounds(len(present))
-    np.minimum.at(low, places, shifted)
-    np.maximum.at(high, places, shifted)
+    np.minimum.at(low, places, buckets)
+    some = max_ns > 0
+    high[some] = buckets_of(max_ns[some]) + _BUCKET_OFFSET
     counters = _Counters(low, high)
     if counters.length > _MAX_DENSE:
-        return np.unique(present[places] << BUCKET_BITS | shifted, return_counts=True)
-    return counters.cells(np.bincount(counters.start[places] + shifted), present)
+        return np.unique(present[places] << BUCKET_BITS | buckets, return_counts=True)
+    at = counters.start.take(places)
+    at += buckets
+    return counters.cells(np.bincount(at, minlength=counters.length), present)
 
 
 def _no_bounds(length: int) -> tuple[Ints, Ints]:

@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 MAX_AHEAD_MS = 86_400_000
+WORTH_A_LOOK = 2048
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Label = TypeVar("Label", bound=Hashable)
@@ -161,8 +162,17 @@ class SampleBatch(SeriesRows):
 
     @classmethod
     def joined(cls, batches: Iterable["SampleBatch"]) -> list["SampleBatch"]:
-        """The same samples in fewer batches: those with the very same labels become one."""
-        runs = groupby(batches, key=lambda b: (id(b.endpoints), id(b.methods), id(b.status_codes)))
+        """The same samples in fewer batches: small ones with the very same labels become one.
+
+        Large ones are worth being looked at by themselves, while they are in a processor's cache.
+        """
+        runs = groupby(
+            batches,
+            key=lambda b: (
+                id(b) if len(b) >= WORTH_A_LOOK else 0,
+                *map(id, (b.endpoints, b.methods, b.status_codes)),
+            ),
+        )
         return [cls._concatenated(list(run)) for _, run in runs]
 
     @classmethod

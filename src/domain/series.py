@@ -125,16 +125,25 @@ class SeriesTable:
 
     def see(self, ids: Ints, ended_at_ms: Ints) -> None:
         """Note when the series of these samples were seen."""
-        first, last = first_and_last(ids, ended_at_ms, len(self.seen))
+        if not len(ids):
+            return
+        last = last_of_each(ids, ended_at_ms, len(self.seen))
         present = np.flatnonzero(last >= 0)
-        columns = (present, first[present], last[present])
         # Compared in place: for a thousand series, min() and max() are a tenth of the whole fold.
-        for series, first_ms, last_ms in zip(*(column.tolist() for column in columns), strict=True):
+        for series, last_ms in zip(present.tolist(), last[present].tolist(), strict=True):
             seen = self.seen[series]
-            if first_ms < seen.first_ms:  # noqa: PLR1730
-                seen.first_ms = first_ms
             if last_ms > seen.last_ms:  # noqa: PLR1730
                 seen.last_ms = last_ms
+        earliest = int(ended_at_ms.min())
+        if any(self.seen[series].first_ms > earliest for series in present.tolist()):
+            self._see_first(present, ids, ended_at_ms)
+
+    def _see_first(self, present: Ints, ids: Ints, ended_at_ms: Ints) -> None:
+        """Mostly there is no need to: what ends now was seen before."""
+        first = first_of_each(ids, ended_at_ms, len(self.seen))
+        for series, first_ms in zip(present.tolist(), first[present].tolist(), strict=True):
+            seen = self.seen[series]
+            seen.first_ms = min(seen.first_ms, first_ms)
 
     def see_measured(self, ids: Ints, ended_at_ms: Ints) -> None:
         """Note when histograms of these series were measured."""
@@ -193,19 +202,32 @@ def _first_of_each(batch: SeriesRows, rows: Ints) -> list[int]:
     return first
 
 
-def first_and_last(places: Ints, values: Ints, length: int) -> tuple[Ints, Ints]:
-    """The least and the greatest value at each place; the greatest is -1 where there is none.
+def first_of_each(places: Ints, values: Ints, length: int) -> Ints:
+    """The least value at each place.
 
     Values that ascend, as ends mostly do, need no comparing: the one that is written last stays.
     """
-    least, greatest = np.full(length, np.iinfo(np.int64).max), np.full(length, -1)
-    if (values[1:] >= values[:-1]).all():
+    least = np.full(length, np.iinfo(np.int64).max)
+    if ascends(values):
         least[places[::-1]] = values[::-1]
-        greatest[places] = values
     else:
         np.minimum.at(least, places, values)
+    return least
+
+
+def last_of_each(places: Ints, values: Ints, length: int) -> Ints:
+    """The greatest value at each place; -1 where there is none."""
+    greatest = np.full(length, -1)
+    if ascends(values):
+        greatest[places] = values
+    else:
         np.maximum.at(greatest, places, values)
-    return least, greatest
+    return greatest
+
+
+def ascends(values: Ints) -> bool:
+    """Whether no value is less than the one before it."""
+    return bool((values[1:] >= values[:-1]).all())
 
 
 def _numbered(known: dict[Label, int], labels: Sequence[Label]) -> Ints:

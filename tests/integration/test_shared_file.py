@@ -31,12 +31,12 @@ class Shared:
         self.clock = clock
         self.log = Log()
         self.boards: list[Opsboard] = []
-        self._path = path
+        self.path = path
 
     async def open(self, stack: AsyncExitStack) -> None:
         ids = CountingIds()
         ids.given = len(self.boards) * 1_000_000
-        store = await stack.enter_async_context(SqliteStore(self._path, self.clock).opened())
+        store = await stack.enter_async_context(SqliteStore(self.path, self.clock).opened())
         board = Opsboard(store, self.clock, ids, retention=KEEP)
         await board.rollups.start()
         self.boards.append(board)

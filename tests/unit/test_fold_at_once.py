@@ -1,5 +1,7 @@
 """Folding many spans at once gives what folding each by itself gives, on every path."""
 
+from operator import itemgetter
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,12 +28,20 @@ def columns(rows: list[tuple[int, int, int]]) -> list[np.ndarray[tuple[int], np.
 
 @pytest.mark.parametrize("max_folded", [0, pending._MAX_FOLDED])
 @pytest.mark.parametrize("max_dense", [0, rollup._MAX_DENSE])
-@given(rows=ROWS)
+@pytest.mark.parametrize("worth_a_fold", [1, pending._WORTH_A_FOLD])
+@given(rows=ROWS, ascend=st.booleans())
 def test_spans_fold_at_once_as_they_do_alone(
-    max_folded: int, max_dense: int, rows: list[tuple[int, int, int]]
+    max_folded: int,
+    max_dense: int,
+    worth_a_fold: int,
+    rows: list[tuple[int, int, int]],
+    ascend: bool,
 ) -> None:
+    if ascend:
+        rows = sorted(rows, key=itemgetter(2))
     ids, latency_ns, ended_at_ms = columns(rows)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pending, "_WORTH_A_FOLD", worth_a_fold)
         patch.setattr(pending, "_MAX_FOLDED", max_folded)
         patch.setattr(rollup, "_MAX_DENSE", max_dense)
         found = list(by_span(ids, latency_ns, ended_at_ms))

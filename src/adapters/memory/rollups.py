@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
-from ...application.ports import Coverage, RollupChange, RollupState, StoredRollup
+from ...application.ports import Coverage, CoveringRollup, RollupChange, RollupState, StoredRollup
 from ...domain.rollup import Rollups
 from ...domain.tier import COARSEST_FIRST, EVER, Tier, Window
 from ..rollup_blob import encode_rollups
@@ -59,10 +59,15 @@ class MemoryRollups:
         return any(start in self._rollups[tier] for tier, start in around - changed)
 
     async def covering(
-        self, window: Window, tiers: Sequence[Tier], upto: int | None = None
+        self,
+        window: Window,
+        tiers: Sequence[Tier],
+        upto: int | None = None,
+        *,
+        histograms: bool = True,  # noqa: ARG002 - they are unpacked here
     ) -> Coverage:
         """See `RollupStore.covering`."""
-        found: list[StoredRollup] = []
+        found: list[CoveringRollup] = []
         covered: set[tuple[Tier, int]] = set()
         partial: list[int] = []
         for tier in COARSEST_FIRST:

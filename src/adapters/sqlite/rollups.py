@@ -4,19 +4,18 @@ import asyncio
 import hashlib
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from functools import partial
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import msgspec
 
 from ...application.errors import DamagedReadModel
-from ...application.ports import Coverage, RollupChange, RollupState, StoredRollup
+from ...application.ports import Coverage, CoveringRollup, RollupChange, RollupState, StoredRollup
 from ...application.project_errors import GROUPS, SETTLED
 from ...domain.cumulative import CumulativePoint
 from ...domain.rollup import Rollups
 from ...domain.series import SeriesSeen
-from ...domain.taken_out import taken_out
 from ...domain.tier import EVER, Tier, Window
 from ..columns import DamagedColumns, pack, unpack
 from ..rollup_blob import Misplaced, decode_rollups, encode_rollups
@@ -51,13 +50,36 @@ _series_decoder = msgspec.msgpack.Decoder(list[SeriesSeen])
 _streams_decoder = msgspec.msgpack.Decoder(list[CumulativePoint])
 
 
-class _Covering(NamedTuple):
+class _Look(NamedTuple):
     """What one look at the file found for a window, still packed."""
 
     checkpoint: int
     rows: list[Row]
     partial: list[int]
     entries: list[int]
+
+
+class _Covering:
+    """See `CoveringRollup`."""
+
+    def __init__(self, row: Row, unpacked: UnpackedRollups | None, *, cells: bool) -> None:
+        """Unpack `row` where it is asked for, by way of what is `unpacked` already, if any is."""
+        self._row = row
+        self._unpacked = unpacked
+        self._cells = cells
+        self.tier = row[0]
+        self.start_ms: int = row[1]
+
+    @cached_property
+    def name(self) -> Hashable:
+        *place, blob = self._row
+        return (*place, hashlib.sha256(blob).digest())
+
+    @property
+    def rollups(self) -> Rollups:
+        if self._unpacked is None:
+            return _rollup(self._row, cells=self._cells).rollups
+        return self._unpacked.get(self.name, lambda: _rollup(self._row).rollups)
 
 
 class SqliteRollups:
@@ -81,20 +103,24 @@ class SqliteRollups:
         return await self._writer.submit_in_background(job)
 
     async def covering(
-        self, window: Window, tiers: Sequence[Tier], upto: int | None = None
+        self,
+        window: Window,
+        tiers: Sequence[Tier],
+        upto: int | None = None,
+        *,
+        histograms: bool = True,
     ) -> Coverage:
         """See `RollupStore.covering`."""
         question = partial(_covering, window=window, tiers=tiers, upto=upto)
         found = await self._reader.ask(question)
-        is_kept = sum(len(blob) for *_, blob in found.rows) <= MAX_PACKED_BYTES
-        rollups = map(self._unpack if is_kept else _rollup, taken_out(found.rows))
+        rollups: list[CoveringRollup] = []
+        packed = 0
+        for row in reversed(found.rows):
+            packed += len(row[-1])
+            kept_in = self._unpacked if histograms and packed <= MAX_PACKED_BYTES else None
+            rollups.append(_Covering(row, kept_in, cells=histograms))
+        rollups.reverse()
         return Coverage(found.checkpoint, rollups, found.partial, found.entries)
-
-    def _unpack(self, row: Row) -> StoredRollup:
-        tier, start_ms, first_ms, last_ms, blob = row
-        name = (tier, start_ms, first_ms, last_ms, hashlib.sha256(blob).digest())
-        rollups = self._unpacked.get(name, lambda: _rollup(row).rollups)
-        return StoredRollup(Tier(tier), start_ms, first_ms, last_ms, rollups)
 
     async def stored(self, tier: Tier, starts: Sequence[int]) -> list[StoredRollup]:
         """See `RollupStore.stored`."""
@@ -141,6 +167,9 @@ class SqliteRollups:
 
     async def clear(self) -> None:
         """See `RollupStore.clear`."""
+        # Rows are found by indexes here. To make them all anew would hold up every writer.
+        for table in await self._reader.ask(_damaged_tables):
+            await self._writer.submit_in_background(partial(_reindex, table=table))
         await self._writer.submit_in_background(_clear)
 
     async def size(self) -> Mapping[str, tuple[int, int]]:
@@ -180,9 +209,9 @@ def _place_of_total(checkpoint: int) -> Sequence[int]:
     return (0, 0, 0, checkpoint)
 
 
-def _unpacked(blob: bytes, what: str, place: Sequence[int] = ()) -> Rollups:
+def _unpacked(blob: bytes, what: str, place: Sequence[int] = (), *, cells: bool = True) -> Rollups:
     try:
-        return decode_rollups(blob, place) if blob else Rollups.none()
+        return decode_rollups(blob, place, cells=cells) if blob else Rollups.none()
     except DamagedColumns as error:
         mending = "`opsboard rebuild` mends it where its samples are kept"
         raise DamagedReadModel(f"{what} {error}; {mending}") from error
@@ -206,12 +235,13 @@ def _unpacked_streams(blob: bytes) -> Sequence[CumulativePoint]:
         raise DamagedReadModel(message) from error
 
 
-def _rollup(row: Row) -> StoredRollup:
+def _rollup(row: Row, *, cells: bool = True) -> StoredRollup:
     tier, start_ms, first_ms, last_ms, blob = row
     if tier not in _TIERS:
         raise DamagedReadModel(f"a rollup of {tier!r} ms is stored; `opsboard rebuild` mends it")
     what = f"the rollup of the {Tier(tier).name.lower()} at {start_ms} ms"
-    return StoredRollup(Tier(tier), start_ms, first_ms, last_ms, _unpacked(blob, what, row[:4]))
+    rollups = _unpacked(blob, what, row[:4], cells=cells)
+    return StoredRollup(Tier(tier), start_ms, first_ms, last_ms, rollups)
 
 
 def _row(rollup: StoredRollup) -> Row:
@@ -337,8 +367,25 @@ def _settle(
     return True
 
 
+def _damaged_tables(connection: sqlite3.Connection) -> list[str]:
+    """The tables with indexes of which SQLite finds that they do not match, or anything else."""
+    sql = "SELECT DISTINCT tbl_name FROM sqlite_master WHERE type = 'index'"
+    return [table for (table,) in connection.execute(sql).fetchall() if _fault(connection, table)]
+
+
+def _fault(connection: sqlite3.Connection, table: str) -> bool:
+    try:
+        found = connection.execute(f"PRAGMA integrity_check('{table}')").fetchall()
+    except sqlite3.DatabaseError:
+        return True
+    return found != [("ok",)]
+
+
+def _reindex(connection: GroupCommit, *, table: str) -> None:
+    connection.execute(f"REINDEX {table}")
+
+
 def _clear(connection: GroupCommit) -> None:
-    connection.execute("REINDEX")  # rows are found by indexes here
     _drop_what_is_damaged(connection)
     for tier in Tier:
         connection.execute(
@@ -416,7 +463,7 @@ def _among(connection: sqlite3.Connection, *, sql: str, values: Sequence[int]) -
 
 def _covering(
     connection: sqlite3.Connection, *, window: Window, tiers: Sequence[Tier], upto: int | None
-) -> _Covering:
+) -> _Look:
     found: list[Row] = []
     spans = [window]
     for tier in sorted(tiers, reverse=True):
@@ -443,7 +490,7 @@ def _covering(
     if window == EVER:
         sql = "SELECT ?, 0, 0, 0, state FROM fold WHERE name = ?"
         found += connection.execute(sql, (Tier.DAY, EXPIRED)).fetchall()
-    return _Covering(_number(connection, TOTAL), found, cut, sorted(entries))
+    return _Look(_number(connection, TOTAL), found, cut, sorted(entries))
 
 
 def _within(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from opsboard.entrypoints.protocol import Limits
 
+from ...patience import until
 from ..in_process import Connect, Connection, served
 from ..server import Server, serving
 from .lengths import length
@@ -81,8 +82,7 @@ async def test_who_stops_reading_an_answer_is_cut_off_while_others_are_served(
             await board.record_event(f"{number} {'x' * 900}")
         stopped = [await asking_much(connect) for _ in range(SLOW)]
         assert [(await ask(connect, mixed(number)))[0] for number in range(9)] == [200] * 9
-        while connect.held:
-            await asyncio.sleep(0.01)
+        await until(lambda: not connect.held)
         assert len(stopped) == SLOW
 
 
