@@ -117,12 +117,15 @@ def _browsing() -> Iterator[Browser]:
 
 
 def _painted_ms(browser: Browser, folder: Path) -> float:
-    """From going to the page until the services stand there; server and cache both new."""
+    """From going to the page until the services stand there; server and cache both new.
+
+    The browser's window is opened while the server starts: a browser has pages of its own to load.
+    """
     since, until = (format_instant((END_MS - ago) * NS_PER_MS) for ago in (HOUR_MS, 0))
+    page = browser.new_context().new_page()
+    page.add_init_script(_WHEN_PAINTED)
     with opsboard_server(folder) as server:
         server.get("/livez")
-        page = browser.new_context().new_page()
-        page.add_init_script(_WHEN_PAINTED)
         page.goto(f"http://{HOST}:{server.port}/?since={since}&until={until}")
         painted: float = page.evaluate("painted")
         page.context.close()

@@ -58,8 +58,10 @@ def _planes(column: Ints) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
     return np.ascontiguousarray(octets[:, :width].T)
 
 
-def unpack(magic: bytes, version: int, packed: bytes) -> tuple[bytes, list[Ints]]:
-    """The labels and columns that `pack` was given. Raises `DamagedColumns`."""
+def unpack(
+    magic: bytes, version: int, packed: bytes, columns: int | None = None
+) -> tuple[bytes, list[Ints]]:
+    """The labels and columns that `pack` was given, or so many columns. Raises `DamagedColumns`."""
     if len(packed) < _HEADER.size:
         raise DamagedColumns("is cut short")
     found_magic, found_version, checksum = _HEADER.unpack_from(packed)
@@ -71,7 +73,7 @@ def unpack(magic: bytes, version: int, packed: bytes) -> tuple[bytes, list[Ints]
     if zlib.crc32(body) != checksum:
         raise DamagedColumns("has another checksum than its content")
     try:
-        return _Body(body).parsed()
+        return _Body(body).parsed(columns)
     except (zstandard.ZstdError, struct.error, ValueError) as error:
         raise DamagedColumns(f"can not be unpacked: {error}") from error
 
@@ -85,10 +87,10 @@ class _Body:
         self._left = MAX_BYTES
         self._decompressor = zstandard.ZstdDecompressor()
 
-    def parsed(self) -> tuple[bytes, list[Ints]]:
+    def parsed(self, wanted: int | None) -> tuple[bytes, list[Ints]]:
         labels = self._part()
-        columns = []
-        while self._at < len(self._body):
+        columns: list[Ints] = []
+        while self._at < len(self._body) and len(columns) != wanted:
             columns.append(self._column())
         return labels, columns
 

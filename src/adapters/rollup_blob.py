@@ -6,14 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..domain.rollup import Rollups
+from ..domain.sample import Ints
 from .columns import DamagedColumns, pack, unpack
 
 VERSION = 1
 
 _MAGIC = b"OPSR"
 _COLUMNS = 7
+_BY_SERIES = 5
 _ASCENDING = (0, 5)
 _PLACE = struct.Struct("<4q")
+_NO_CELLS: Ints = np.empty(0, np.int64)
 
 
 class Misplaced(DamagedColumns):
@@ -31,18 +34,21 @@ def encode_rollups(rollups: Rollups, place: Sequence[int] = ()) -> bytes:
     return pack(_MAGIC, VERSION, _PLACE.pack(*place) if place else b"", columns)
 
 
-def decode_rollups(blob: bytes, place: Sequence[int] = ()) -> Rollups:
+def decode_rollups(blob: bytes, place: Sequence[int] = (), *, cells: bool = True) -> Rollups:
     """The rollups that were encoded. Raises `DamagedColumns`, and `Misplaced` for another row's.
 
-    Blobs of a version that wrote no place belong anywhere.
+    Blobs of a version that wrote no place belong anywhere. Without `cells`, histograms are empty.
     """
-    known, columns = unpack(_MAGIC, VERSION, blob)
+    wanted = _COLUMNS if cells else _BY_SERIES
+    known, columns = unpack(_MAGIC, VERSION, blob, None if cells else wanted)
     if place and known and known != _packed(place):
         raise Misplaced("belongs to another row, or that row is damaged")
-    if len(columns) != _COLUMNS:
-        raise DamagedColumns(f"has {len(columns)} columns, not {_COLUMNS}")
+    if len(columns) != wanted:
+        raise DamagedColumns(f"has {len(columns)} columns, not {wanted}")
+    if not cells:
+        columns += [_NO_CELLS, _NO_CELLS]
     series, count, zero_count, sum_ns, max_ns, cell, cell_count = columns
-    if len({len(c) for c in columns[:5]}) != 1 or len(cell) != len(cell_count):
+    if len({len(c) for c in columns[:_BY_SERIES]}) != 1 or len(cell) != len(cell_count):
         raise DamagedColumns("has columns that differ in length")
     return Rollups(
         np.cumsum(series), count, zero_count, sum_ns, max_ns, np.cumsum(cell), cell_count

@@ -265,10 +265,16 @@ class RollupStore(Protocol):
         ...
 
     async def covering(
-        self, window: Window, tiers: Sequence[Tier], upto: int | None = None
+        self,
+        window: Window,
+        tiers: Sequence[Tier],
+        upto: int | None = None,
+        *,
+        histograms: bool = True,
     ) -> Coverage:
         """What there is for a window, of these tiers, the coarsest first.
 
+        Where no histograms are wanted, a store may leave them empty: they are most of a rollup.
         With `upto`, only of entries up to that number. For `EVER`, what expired counts as a day
         that starts at 0, whatever the tiers.
         """

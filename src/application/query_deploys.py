@@ -137,12 +137,11 @@ def _compared(
     spans: Sequence[Window], pieces: Sequence[Iterator[Piece]], routes: Grouped
 ) -> tuple[Verdict, Compared, Distribution]:
     """The comparison itself; on a thread, since rollups are unpacked as they are taken."""
-    totals = [SpanFold(Span(span, Tier.MINUTE), routes.as_one()) for span in spans]
     by_route = [SpanFold(Span(span, Tier.MINUTE), routes) for span in spans]
-    for side, some in enumerate(pieces):
+    for fold, some in zip(by_route, pieces, strict=True):
         for piece in some:
-            totals[side].add(piece.start_ms, piece.rollups)
-            by_route[side].add(piece.start_ms, piece.rollups)
+            fold.add(piece.start_ms, piece.rollups)
+    totals = [fold.as_one() for fold in by_route]
     total = next(iter(compare(*totals)), UNSEEN)
     endpoints = list(zip(routes.labels, compare(*by_route), strict=True))
     return judge(total, endpoints), total, distribution(*totals)

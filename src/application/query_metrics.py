@@ -117,22 +117,25 @@ class MetricsQueries:
                 await self._samples.flush()
         await self._projection.catch_up()
 
-    async def pieces(self, question: MetricsQuestion, step_ms: int = Tier.DAY) -> Iterator[Piece]:
+    async def pieces(
+        self, question: MetricsQuestion, step_ms: int = Tier.DAY, *, histograms: bool = True
+    ) -> Iterator[Piece]:
         """The samples that the window holds, in pieces none of which lies in two steps.
 
         Stored pieces are unpacked as they are taken, which raises `StoreUnavailable` for one that
-        is damaged. Raises `InvalidInput` where `as_of` lies before the oldest sample that is kept.
+        is damaged; without `histograms`, theirs may be empty. Raises `InvalidInput` where `as_of`
+        lies before the oldest sample that is kept.
         """
-        stored, others = await self._found(question, step_ms)
+        stored, others = await self._found(question, step_ms, histograms=histograms)
         return chain((Piece(each.start_ms, each.rollups) for each in taken_out(stored)), others)
 
     async def _found(
-        self, question: MetricsQuestion, step_ms: int
+        self, question: MetricsQuestion, step_ms: int, *, histograms: bool = True
     ) -> tuple[list[CoveringRollup], list[Piece]]:
         """The pieces that a store has, and the others."""
         for _ in range(TRIES):
             try:
-                stored, pending, cuts = await self._look(question, step_ms)
+                stored, pending, cuts = await self._look(question, step_ms, histograms=histograms)
                 for cut in cuts:
                     pending += await self._from_samples(question.window, cut, step_ms)
             except _Moved:
@@ -184,7 +187,7 @@ class MetricsQueries:
         return [take(self._projection.series.ids_of(batch), batch) for _, batch in batches]
 
     async def _look(
-        self, question: MetricsQuestion, step_ms: int
+        self, question: MetricsQuestion, step_ms: int, *, histograms: bool = True
     ) -> tuple[list[CoveringRollup], list[Piece], list["_Cut"]]:
         """What lies within as a whole, stored and pending, and what has to be cut out of samples.
 
@@ -195,7 +198,7 @@ class MetricsQueries:
         async with projection.standing:
             upto = await self._upto(question.as_of)
             of_stored = None if upto is not None and upto >= projection.saved_upto else upto
-            stored = await self._rollups.covering(window, tiers, of_stored)
+            stored = await self._rollups.covering(window, tiers, of_stored, histograms=histograms)
             if stored.checkpoint != projection.saved_upto:
                 await projection.reload()
                 raise _Moved

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from ..domain.comparison import (
     UNSEEN,
     Compared,
+    CountFold,
     Grouped,
     Span,
     SpanFold,
@@ -87,8 +88,10 @@ class OverviewQueries:
         ]
         keys = [seen.key for seen in self._metrics.known.seen]
         grouped = Grouped(self._metrics.known, [_label(question, key) for key in keys])
-        compared, total = await self._metrics.fold(_compared, spans, pieces, grouped)
-        active = [await self._active(question, window.until, scale, grouped) for scale in SCALES]
+        folds, compared, total = await self._metrics.fold(_compared, spans, pieces, grouped)
+        active = [
+            await self._active(question, window.until, scale, grouped, folds) for scale in SCALES
+        ]
         seen = self._last_seen()
         observed = [
             Observed(
@@ -117,13 +120,21 @@ class OverviewQueries:
         )
 
     async def _active(
-        self, question: MetricsQuestion, until: int, tier: Tier, grouped: Grouped
-    ) -> SpanFold:
-        """How active each service was up to a moment, on one scale."""
+        self,
+        question: MetricsQuestion,
+        until: int,
+        tier: Tier,
+        grouped: Grouped,
+        folds: Sequence[SpanFold],
+    ) -> CountFold:
+        """How active each service was up to a moment, on one scale; `folds` may know it already."""
         start = tier.start_of(until - 1) - (SCALES[tier] - 1) * tier
         span = Span(Window(max(0, start), until), tier)
-        pieces = await self._metrics.pieces(replace(question, window=span.window), tier)
-        return await self._metrics.fold(_folded, span, pieces, grouped)
+        if folds[0].span.window.since <= span.window.since and tier % folds[0].span.part_ms == 0:
+            return _counted_again(span, folds, grouped)
+        asked = replace(question, window=span.window)
+        pieces = await self._metrics.pieces(asked, tier, histograms=False)
+        return await self._metrics.fold(_counted, span, pieces, grouped)
 
     def _window(self, question: MetricsQuestion) -> Window:
         since, until = question.window
@@ -161,21 +172,30 @@ def _service(observed: Observed, found: Sequence[Finding]) -> ServiceOverview:
     )
 
 
-def _folded(span: Span, pieces: Iterator[Piece], grouped: Grouped) -> SpanFold:
-    fold = SpanFold(span, grouped)
+def _counted(span: Span, pieces: Iterator[Piece], grouped: Grouped) -> CountFold:
+    fold = CountFold(span, grouped)
     for piece in pieces:
         fold.add(piece.start_ms, piece.rollups)
     return fold
 
 
+def _counted_again(span: Span, folds: Sequence[SpanFold], grouped: Grouped) -> CountFold:
+    counts = CountFold(span, grouped)
+    for fold in folds:
+        counts.count_again(fold)
+    return counts
+
+
 def _compared(
     spans: Sequence[Span], pieces: Sequence[Iterator[Piece]], grouped: Grouped
-) -> tuple[list[Compared], Compared]:
-    """Each service, and all together; on a thread, since rollups are unpacked as they are taken."""
+) -> tuple[Sequence[SpanFold], list[Compared], Compared]:
+    """Both spans, each service of them against each other, and all services together.
+
+    On a thread, since rollups are unpacked as they are taken.
+    """
     folds = [SpanFold(span, grouped) for span in spans]
-    totals = [SpanFold(span, grouped.as_one()) for span in spans]
-    for fold, total, some in zip(folds, totals, pieces, strict=True):
+    for fold, some in zip(folds, pieces, strict=True):
         for piece in some:
             fold.add(piece.start_ms, piece.rollups)
-            total.add(piece.start_ms, piece.rollups)
-    return compare(*folds), next(iter(compare(*totals)), UNSEEN)
+    totals = [fold.as_one() for fold in folds]
+    return folds, compare(*folds), next(iter(compare(*totals)), UNSEEN)

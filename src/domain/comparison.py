@@ -124,6 +124,32 @@ def endpoint_of(key: SeriesKey) -> tuple[str, ...]:
     return key.method, key.route
 
 
+class CountFold:
+    """How many requests of each group a span holds, part by part."""
+
+    def __init__(self, span: Span, grouped: Grouped) -> None:
+        """Start without a request."""
+        self.span = span
+        self._group = grouped.group
+        self.total: Ints = np.zeros((max(1, span.parts), len(grouped.labels)), np.int64)
+
+    def add(self, start_ms: int, rollups: Rollups) -> None:
+        """Count rollups that lie in one part; their histograms do not matter."""
+        known = slice(0, int(np.searchsorted(rollups.series, len(self._group))))
+        groups = self._group[rollups.series[known]]
+        counted = groups >= 0
+        place = min(max(0, self.span.place(start_ms)), len(self.total) - 1)
+        np.add.at(self.total[place], groups[counted], rollups.count[known][counted])
+
+    def count_again(self, fold: "SpanFold") -> None:
+        """What was folded already in parts that lie each in one of these; not what lies before."""
+        first = fold.span.window.since // fold.span.part_ms
+        for at, counts in enumerate(fold.total):
+            place = self.span.place((first + at) * fold.span.part_ms)
+            if 0 <= place < len(self.total):
+                self.total[place] += counts
+
+
 class SpanFold:
     """What a span holds of each group, part by part."""
 
@@ -135,6 +161,7 @@ class SpanFold:
         self.total: Ints = np.zeros(shape, np.int64)
         self.errors: Ints = np.zeros(shape, np.int64)
         self._parts: list[tuple[int, Rollups]] = []
+        self._merged: Rollups | None = None
 
     def add(self, start_ms: int, rollups: Rollups) -> None:
         """Count rollups that lie in one part."""
@@ -149,10 +176,23 @@ class SpanFold:
         merged = Rollups.merged([rollups], grouped.group)
         self.total[place, merged.series] += merged.count
         self._parts.append((place, merged))
+        self._merged = None
+
+    def as_one(self) -> "SpanFold":
+        """What was added, with all groups as one: merged again, which is little by now."""
+        one = SpanFold(self.span, self._grouped.as_one())
+        if self._grouped.labels:
+            one.total = self.total.sum(axis=1, keepdims=True)
+            one.errors = self.errors.sum(axis=1, keepdims=True)
+            group = np.zeros(len(self._grouped.labels), np.int64)
+            one._parts = [(at, Rollups.merged([part], group)) for at, part in self._parts]
+        return one
 
     def merged(self) -> Rollups:
         """The whole span, with groups in the place of series."""
-        return Rollups.merged([rollups for _, rollups in self._parts])
+        if self._merged is None:
+            self._merged = Rollups.merged([rollups for _, rollups in self._parts])
+        return self._merged
 
     def above(self, bucket: Ints) -> Ints:
         """For each part and group, how many latencies lie in buckets above the group's."""

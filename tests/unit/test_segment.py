@@ -130,6 +130,20 @@ def test_a_version_of_the_future_is_refused_by_its_number(packed: bytes, decode:
         decode(packed[:4] + b"\x09" + packed[5:])
 
 
+def test_without_cells_the_rest_of_a_rollup_is_the_same_and_as_safe() -> None:
+    whole, found = decode_rollups(a_blob()), decode_rollups(a_blob(), cells=False)
+    assert [c.tolist() for c in found.columns] == [
+        *[c.tolist() for c in whole.columns[:5]],
+        [],
+        [],
+    ]
+    for place in range(len(a_blob())):
+        changed = bytearray(a_blob())
+        changed[place] ^= 0x01
+        with pytest.raises(DamagedColumns):
+            decode_rollups(bytes(changed), cells=False)
+
+
 def test_one_kind_of_frame_is_not_taken_for_another() -> None:
     with pytest.raises(DamagedColumns, match="starts with b'OPSR', not with b'OPSS'"):
         decode_segment(a_blob())

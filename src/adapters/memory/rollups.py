@@ -59,7 +59,12 @@ class MemoryRollups:
         return any(start in self._rollups[tier] for tier, start in around - changed)
 
     async def covering(
-        self, window: Window, tiers: Sequence[Tier], upto: int | None = None
+        self,
+        window: Window,
+        tiers: Sequence[Tier],
+        upto: int | None = None,
+        *,
+        histograms: bool = True,  # noqa: ARG002 - they are unpacked here
     ) -> Coverage:
         """See `RollupStore.covering`."""
         found: list[CoveringRollup] = []

@@ -62,10 +62,11 @@ class _Look(NamedTuple):
 class _Covering:
     """See `CoveringRollup`."""
 
-    def __init__(self, row: Row, unpacked: UnpackedRollups | None) -> None:
+    def __init__(self, row: Row, unpacked: UnpackedRollups | None, *, cells: bool) -> None:
         """Unpack `row` where it is asked for, by way of what is `unpacked` already, if any is."""
         self._row = row
         self._unpacked = unpacked
+        self._cells = cells
         self.tier = row[0]
         self.start_ms: int = row[1]
 
@@ -77,7 +78,7 @@ class _Covering:
     @property
     def rollups(self) -> Rollups:
         if self._unpacked is None:
-            return _rollup(self._row).rollups
+            return _rollup(self._row, cells=self._cells).rollups
         return self._unpacked.get(self.name, lambda: _rollup(self._row).rollups)
 
 
@@ -102,7 +103,12 @@ class SqliteRollups:
         return await self._writer.submit_in_background(job)
 
     async def covering(
-        self, window: Window, tiers: Sequence[Tier], upto: int | None = None
+        self,
+        window: Window,
+        tiers: Sequence[Tier],
+        upto: int | None = None,
+        *,
+        histograms: bool = True,
     ) -> Coverage:
         """See `RollupStore.covering`."""
         question = partial(_covering, window=window, tiers=tiers, upto=upto)
@@ -111,8 +117,8 @@ class SqliteRollups:
         packed = 0
         for row in reversed(found.rows):
             packed += len(row[-1])
-            kept_in = self._unpacked if packed <= MAX_PACKED_BYTES else None
-            rollups.append(_Covering(row, kept_in))
+            kept_in = self._unpacked if histograms and packed <= MAX_PACKED_BYTES else None
+            rollups.append(_Covering(row, kept_in, cells=histograms))
         rollups.reverse()
         return Coverage(found.checkpoint, rollups, found.partial, found.entries)
 
@@ -203,9 +209,9 @@ def _place_of_total(checkpoint: int) -> Sequence[int]:
     return (0, 0, 0, checkpoint)
 
 
-def _unpacked(blob: bytes, what: str, place: Sequence[int] = ()) -> Rollups:
+def _unpacked(blob: bytes, what: str, place: Sequence[int] = (), *, cells: bool = True) -> Rollups:
     try:
-        return decode_rollups(blob, place) if blob else Rollups.none()
+        return decode_rollups(blob, place, cells=cells) if blob else Rollups.none()
     except DamagedColumns as error:
         mending = "`opsboard rebuild` mends it where its samples are kept"
         raise DamagedReadModel(f"{what} {error}; {mending}") from error
@@ -229,12 +235,13 @@ def _unpacked_streams(blob: bytes) -> Sequence[CumulativePoint]:
         raise DamagedReadModel(message) from error
 
 
-def _rollup(row: Row) -> StoredRollup:
+def _rollup(row: Row, *, cells: bool = True) -> StoredRollup:
     tier, start_ms, first_ms, last_ms, blob = row
     if tier not in _TIERS:
         raise DamagedReadModel(f"a rollup of {tier!r} ms is stored; `opsboard rebuild` mends it")
     what = f"the rollup of the {Tier(tier).name.lower()} at {start_ms} ms"
-    return StoredRollup(Tier(tier), start_ms, first_ms, last_ms, _unpacked(blob, what, row[:4]))
+    rollups = _unpacked(blob, what, row[:4], cells=cells)
+    return StoredRollup(Tier(tier), start_ms, first_ms, last_ms, rollups)
 
 
 def _row(rollup: StoredRollup) -> Row:

@@ -60,10 +60,11 @@ def visit(browser: Browser, complaints: list[str]) -> Iterator[Visit]:
     """Opens a page of its own at an address; at the end, nothing may have been complained of."""
     contexts = []
 
-    def open_page(address: str, **options: Any) -> Page:
+    def open_page(address: str, *, init_script: str = "", **options: Any) -> Page:
         size = {"width": 1280, "height": 900}
         context = browser.new_context(viewport=size, **options)  # type: ignore[arg-type]
         context.set_default_timeout(WAIT_MS)
+        context.add_init_script(init_script)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: _complain(complaints, message))

@@ -24,6 +24,17 @@ SCREENS = (
 )
 TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 """What a chart does with the mouse, it does with the next frame."""
+NOTE_QUESTIONS = """
+window.asked = [];
+const { fetch } = window;
+window.fetch = (path, ...rest) => {
+  if (path.startsWith("overview")) {
+    asked.push([path, document.querySelector("#page").childElementCount]);
+  }
+  return fetch(path, ...rest);
+};
+"""
+"""And how much of the page stood there when the overview was asked for."""
 LAID_OUT = "document.documentElement.scrollWidth <= innerWidth"
 
 
@@ -84,6 +95,14 @@ class TestOverview:
         for title in ("Traffic", "Errors", "Latency, p95", "Latency of every request"):
             expect(chart(page, title).locator(".marker")).to_have_count(1)
         expect(page.get_by_text("Release 1.4 is live").first).to_be_attached()
+
+    def test_what_stands_at_the_top_is_asked_for_once_and_before_anything_is_drawn(
+        self, visit: Visit, server: Server
+    ) -> None:
+        page = visit(f"{server.url}?refresh=off", init_script=NOTE_QUESTIONS)
+        expect(page.locator(".headline h1")).to_be_visible()
+        expect(chart(page, "Traffic").locator("canvas")).to_be_visible()
+        assert page.evaluate("asked") == [["overview?last=1h", 0]]
 
     def test_a_service_has_its_quantiles(self, visit: Visit, server: Server) -> None:
         page = visit(f"{server.url}?service=shop")
@@ -184,6 +203,24 @@ class TestEvents:
             traffic.say(server, message, type="LIVE")
         page.get_by_role("button", name="2 newer events").click()
         expect(page.locator(".event-message")).to_have_text(["third", "second", "first"])
+
+    def test_new_ones_wait_while_one_reads_further_down(self, visit: Visit, server: Server) -> None:
+        for n in range(40):
+            traffic.say(server, f"line {n}", type="LONG")
+        page = visit(f"{server.url}?view=events&type=LONG")
+        rows = page.locator(".event-row")
+        expect(rows).to_have_count(40)
+        rows.last.scroll_into_view_if_needed()
+        page.wait_for_function("scrollY > 200")
+        page.evaluate(TWO_FRAMES)
+        traffic.say(server, "one more", type="LONG")
+        page.get_by_role("button", name="1 newer event").click()
+        expect(rows).to_have_count(41)
+        expect(rows.first).to_contain_text("one more")
+        page.wait_for_function("scrollY === 0")
+        page.evaluate(TWO_FRAMES)
+        traffic.say(server, "and another", type="LONG")
+        expect(rows.first).to_contain_text("and another")
 
     def test_what_is_copied_can_be_pasted(self, visit: Visit, server: Server) -> None:
         id = traffic.say(server, "copied", type="COPY", meta={"n": 1})

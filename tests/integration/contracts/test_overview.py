@@ -96,6 +96,9 @@ async def test_services_in_the_window_and_before(
     assert calm.last_seen == format_instant(START_NS - SECOND_NS)
     assert found.now.count == sum(each.now.count for each in found.services)
     assert found.before.errors == sum(each.before.errors for each in found.services)
+    for last in ("15m", "59m", "2h", "20h"):
+        gone = (await overview(board, last=last)).attention[0]
+        assert (gone.service, gone.text) == ("gone", "no request for 10 min"), last
     alone = await overview(board, service="slow")
     assert [each.service for each in alone.services] == ["slow"]
     assert [each.kind for each in alone.attention] == [Kind.LATENCY_UP]

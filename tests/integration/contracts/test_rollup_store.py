@@ -217,6 +217,19 @@ async def test_a_whole_window_is_covered_by_the_coarsest_rollups(rollups: Rollup
         assert ([*found.partial], [*found.entries]) == ([], [])
 
 
+async def test_without_histograms_all_else_is_the_same(rollups: RollupStore) -> None:
+    await filled(rollups)
+    whole = list((await rollups.covering(EVER, [MINUTE, HOUR])).rollups)
+    found = list((await rollups.covering(EVER, [MINUTE, HOUR], histograms=False)).rollups)
+    assert whole
+    for one, other in zip(found, whole, strict=True):
+        assert (one.tier, one.start_ms) == (other.tier, other.start_ms)
+        assert plain(one.rollups)[:5] == plain(other.rollups)[:5]
+        assert plain(one.rollups)[5:] in ([[], []], plain(other.rollups)[5:])
+    again = list((await rollups.covering(EVER, [MINUTE, HOUR])).rollups)
+    assert [plain(each.rollups) for each in again] == [plain(each.rollups) for each in whole]
+
+
 async def test_a_window_that_cuts_a_day_takes_hours_and_minutes_and_cuts_the_rest(
     rollups: RollupStore,
 ) -> None:

@@ -18,6 +18,7 @@ export interface Answer<T> {
 
 const kept = new Map<string, unknown>();
 const awaited = new Map<string, Promise<unknown>>();
+const ahead = new Map<string, Promise<unknown>>();
 
 function keep(path: string, value: unknown): void {
   kept.delete(path);
@@ -28,11 +29,19 @@ function keep(path: string, value: unknown): void {
   }
 }
 
+/** Ask before what wants the answer is drawn: whoever wants it first gets this one. */
+export function askAhead(path: string): void {
+  const answer = ask(path);
+  answer.catch(() => undefined); // told to whoever takes it
+  ahead.set(path, answer);
+}
+
 /** Ask once, however many want the same at the same time. */
 async function shared<T>(path: string): Promise<T> {
   let answer = awaited.get(path) as Promise<T> | undefined;
   if (answer === undefined) {
-    answer = ask<T>(path);
+    answer = (ahead.get(path) as Promise<T> | undefined) ?? ask<T>(path);
+    ahead.delete(path);
     awaited.set(path, answer);
     try {
       keep(path, await answer);

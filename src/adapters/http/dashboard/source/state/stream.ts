@@ -6,8 +6,8 @@ import type { Query } from "../wire/ask.ts";
 import type { OpsEvent } from "../wire/shapes.ts";
 import { suspect } from "./connection.ts";
 
-/** Events that come closer together than this are given together. */
-const GATHER_MS = 200;
+/** Events that come closer together than this are given together: the page is drawn so seldom. */
+const GATHER_MS = 250;
 
 interface Listener {
   /** The stream stands: from now on every event comes. */

@@ -1,18 +1,20 @@
 /** What was said: live, filtered, searched. */
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { Component } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { CopyButton } from "../parts/copy-button.tsx";
 import { JsonTree } from "../parts/json-tree.tsx";
 import { LookBack } from "../parts/look-back.tsx";
 import { Empty, RefusedNotice } from "../parts/notice.tsx";
 import { SearchField } from "../parts/search-field.tsx";
 import { useAnswer } from "../state/answers.ts";
+import { blocksOf } from "../state/blocks.ts";
 import { useFeed } from "../state/feed.ts";
 import { adjust, changed, go, here } from "../state/place.ts";
 import { type TimeWindow, bounds, iso } from "../state/time-window.ts";
 import { address } from "../wire/ask.ts";
 import type { EventSummary, OpsEvent } from "../wire/shapes.ts";
-import { count } from "../words/format.ts";
+import { count, day } from "../words/format.ts";
 import { EventLine } from "./event-line.tsx";
 
 const LEVELS = ["FATAL", "ERROR", "WARN", "INFO", "DEBUG"];
@@ -46,9 +48,9 @@ export function Events({ params, window, now }: Props) {
       <div aria-live="polite">
         {held > 0 && <button type="button" class="newer" onClick={release}>{held} newer {held === 1 ? "event" : "events"}</button>}
       </div>
-      <ol class="events">
-        {shown.map((event) => <Row key={event.id} event={event} now={now} isOpen={params.get("event") === String(event.id)} />)}
-      </ol>
+      <div role="list" class="event-blocks">
+        {blocksOf(shown).map(({ key, events }) => <Block key={key} events={events} now={now} open={openIn(events, params.get("event"))} />)}
+      </div>
       {feed.events?.length === 0 && <Empty>Nothing was said in this time{filter.q || level || type ? " that the filter wants" : ""}.</Empty>}
       <footer class="panel-foot">
         {feed.hasMore && <button type="button" class="control" onClick={feed.older}>Older</button>}
@@ -58,23 +60,37 @@ export function Events({ params, window, now }: Props) {
   );
 }
 
+/** Whether the reader is further down; told by scrolling, since to look would lay out the page. */
+function useIsDown(): { readonly current: boolean } {
+  const [isDown] = useState(() => ({ current: scrollY > AT_TOP_PX }));
+  useEffect(() => {
+    const look = (): void => {
+      isDown.current = scrollY > AT_TOP_PX;
+    };
+    addEventListener("scroll", look, { passive: true });
+    return () => removeEventListener("scroll", look);
+  }, []);
+  return isDown;
+}
+
 /** New events wait while the reader is further down or has one open, so that nothing jumps. */
 function useHeld(events: OpsEvent[] | undefined, open: string | null): { shown: OpsEvent[]; held: number; release: () => void } {
-  const [top, setTop] = useState<number | undefined>(undefined);
+  const top = useRef<number | undefined>(undefined);
+  const [, setReleased] = useState<number | undefined>(undefined);
   const newest = events?.[0]?.id;
-  const isReading = open !== null || scrollY > AT_TOP_PX;
-  useEffect(() => {
-    if (!isReading) {
-      setTop(newest);
-    }
-  }, [newest, isReading]);
+  const isReading = useIsDown().current || open !== null;
+  if (!isReading) {
+    top.current = newest;
+  }
+  const upto = top.current;
   const shown = useMemo(
-    () => (events ?? []).filter((event) => !isReading || top === undefined || event.id <= top),
-    [events, top, isReading],
+    () => (events ?? []).filter((event) => upto === undefined || event.id <= upto),
+    [events, upto],
   );
   const held = (events?.length ?? 0) - shown.length;
   const release = (): void => {
-    setTop(newest);
+    top.current = newest;
+    setReleased(newest);
     scrollTo(0, 0);
   };
   // Another filter may have nothing that old.
@@ -104,10 +120,41 @@ function Chips({ name, label, chosen, values, counts }: ChipsProps) {
   );
 }
 
+interface BlockProps {
+  events: OpsEvent[];
+  now: number;
+  /** The id of the one that is open, if it is among these. */
+  open: string | null;
+}
+
+/**
+ * Events that lie together, drawn again only where that shows: a feed that is open all day gets new
+ * ones several times a second, and nearly all of what is there stays as it is.
+ */
+class Block extends Component<BlockProps> {
+  override shouldComponentUpdate(next: BlockProps): boolean {
+    const { events, now, open } = this.props;
+    const isSame = events.length === next.events.length && events.every((each, i) => each === next.events[i]);
+    return !isSame || open !== next.open || day(now) !== day(next.now);
+  }
+
+  override render({ events, now, open }: BlockProps) {
+    return (
+      <ol class="events" role="none">
+        {events.map((event) => <Row key={event.id} event={event} now={now} isOpen={open === String(event.id)} />)}
+      </ol>
+    );
+  }
+}
+
+function openIn(events: OpsEvent[], open: string | null): string | null {
+  return events.some((event) => String(event.id) === open) ? open : null;
+}
+
 function Row({ event, now, isOpen }: { event: OpsEvent; now: number; isOpen: boolean }) {
   const id = `event-${event.id}`;
   return (
-    <li class={isOpen ? "is-open" : ""}>
+    <li role="listitem" class={isOpen ? "is-open" : ""}>
       <button type="button" class="event-row" aria-expanded={isOpen} aria-controls={id}
         onClick={() => adjust(changed(here(), { event: isOpen ? null : String(event.id) }))}>
         <EventLine event={event} now={now} />

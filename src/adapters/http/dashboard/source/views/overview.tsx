@@ -28,9 +28,14 @@ interface Props {
   now: number;
 }
 
+/** The question whose answer stands at the top of the view. */
+export function overviewPath(window: TimeWindow, service: string | null): string {
+  return address("overview", { ...windowQuery(window), service });
+}
+
 export function Overview({ service, window, now }: Props) {
   const query = { ...windowQuery(window), service };
-  const overview = useAnswer<OverviewAnswer>(address("overview", query));
+  const overview = useAnswer<OverviewAnswer>(overviewPath(window, service));
   // What is read first is asked first: the rest would only slow it down.
   const sparked = { ...query, by: "service", step: sparkStep(windowSeconds(window, now)) };
   const sparks = useAnswer<TimeSeries>(overview.value ? address("metrics/series", sparked) : null);
