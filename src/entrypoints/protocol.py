@@ -81,9 +81,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Expect nothing more."""
+        """Expect nothing more.
+
+        uvicorn tells it to the newest request only, which may wait for the one that is answered.
+        """
         self._expect_nothing()
         self._cancel_stalled()
+        if self._served is not None and not self._served.cycle.response_complete:
+            self._served.cycle.disconnected = True
+            self._served.cycle.message_event.set()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
