@@ -70,6 +70,8 @@ class BoundedProtocol(HttpToolsProtocol):
     outbox = Outbox()
     line = Line()
     cycle: OneWriteCycle
+    """The newest."""
+    _served: OneWriteCycle | None = None
     _idle_since: float | None = None
     """When the last answer was complete, if nothing came since."""
     _head_bytes = 0
@@ -89,11 +91,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Expect nothing more."""
+        """Expect nothing more.
+
+        uvicorn tells it to the newest request only, which may wait for the one that is answered.
+        """
         self._expect_nothing()
         self._cancel_stalled()
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
+        if self._served is not None and not self._served.response_complete:
+            self._served.disconnected = True
+            self._served.wake()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -231,6 +239,7 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle.wake()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._served = cast(OneWriteCycle, cycle)
         self.tasks.add(self.loop.create_task(cycle.run_asgi(app)))
 
     def on_message_complete(self) -> None:
