@@ -12,6 +12,7 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(PAGE)
 # A process for each processor; a file is one process' whole, since the blocks of a page build on
 # each other.
 WORKERS := --numprocesses auto --dist loadfile
+FAULTS := tests/integration/faults
 SOURCES := $(shell find src \( -name __pycache__ -o -path $(PAGE) \) -prune -o -type d -print)
 
 # What Python compiled is kept, for the hundreds of processes that load the same.
@@ -30,7 +31,7 @@ SHIPPED := .venv/shipped
 LICENCES := MIT;BSD;Apache;PSF;MPL 2.0
 
 .DEFAULT_GOAL := help
-.PHONY: help serve page test coverage lint format types imports screenshots bench chaos soak wheel shipped audit lock build clean
+.PHONY: help serve page test faults coverage lint format types imports screenshots bench chaos soak wheel shipped audit lock build clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -41,11 +42,14 @@ serve: .venv/run.stamp ## start the server on 127.0.0.1:8000, with a store here 
 
 page: $(PAGE)/dist/index.html ## build the dashboard
 
-test: .venv/dev.stamp page ## run every test, in an order of its own each time
+test: .venv/dev.stamp page ## run the tests, in an order of its own each time; those of faults apart
 	$(NPM) test
-	$(BIN)/pytest --quiet $(WORKERS)
+	$(BIN)/pytest --quiet $(WORKERS) --ignore $(FAULTS)
 
-coverage: .venv/dev.stamp page ## run every test; domain and application covered by branches to 95 %
+faults: .venv/dev.stamp ## kill it, fill its disk, flip its bits, and look what it still says
+	$(BIN)/pytest --quiet $(WORKERS) $(FAULTS)
+
+coverage: .venv/dev.stamp page ## run every test, faults too; domain and application covered by branches to 95 %
 	$(BIN)/pytest --quiet $(WORKERS) --cov --cov-report=term
 
 lint: .venv/dev.stamp ## look for faults and for unformatted code

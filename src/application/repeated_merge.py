@@ -10,8 +10,8 @@ from ..domain.taken_out import taken_out
 from ..domain.tier import Tier
 from .ports import CoveringRollup
 
-MAX_CELLS = 1_000_000
-"""Of 16 bytes each, in all that is remembered: some 16 MiB."""
+MAX_CELLS = 700_000
+"""Of 16 bytes each, in all that is remembered: some 11 MiB."""
 
 Names: TypeAlias = tuple[Hashable, ...]
 

@@ -80,6 +80,12 @@ class SecretKeys:
 
     def masked(self, meta: Mapping[str, Any]) -> dict[str, Any]:
         """The same JSON object with a mask for each secret, at any depth."""
+        known = self._known
+        for key, value in meta.items():
+            if known.get(key) is not False or isinstance(value, dict | list):
+                break
+        else:  # as most are: flat, and with keys that were seen before
+            return dict(meta)
         return {
             key: MASK if self.hides(key, value) else self._within(value)
             for key, value in meta.items()

@@ -3,17 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Generator, Iterable
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from uvicorn.protocols.http.httptools_impl import (
     HEADER_RE,
     HEADER_VALUE_RE,
     STATUS_LINE,
+    HttpToolsProtocol,
     RequestResponseCycle,
 )
 
 from ..adapters.http import request_id
-from ..adapters.http.middleware import ASGIApp, Message, Receive, Scope, Send
+from ..adapters.http.middleware import Message, Scope
 from .turns import Line, Place
 
 BODILESS = frozenset({204, 304})
@@ -50,60 +51,112 @@ class Outbox:
                 transport.write(answer)
 
 
-class OneWrite:
-    """An app whose answers go out in one write where they can; all else goes uvicorn's own way.
+class OneWriteCycle(RequestResponseCycle):
+    """A request whose answer goes out in one write where it can; all else goes uvicorn's own way.
 
     The head of an answer that tells its length waits for the body's first part, as ASGI allows.
     """
 
+    # As they are at first, for all: to set each of them for each request takes a tenth of it.
+    disconnected = False
+    more_body = True
+    response_started = False
+    response_complete = False
+    chunked_encoding: bool | None = None
+    expected_content_length = 0
+    access_log = False
+    body = b""  # type: ignore[assignment]
+    _has_news = False
+    """Whether something came that was not received, while there is no event to say so."""
+    _event: asyncio.Event | None = None
+    _head: Message | None = None
+
     def __init__(
-        self, app: ASGIApp, cycle: RequestResponseCycle, outbox: Outbox, line: Line
+        self,
+        scope: Scope,
+        protocol: HttpToolsProtocol,
+        outbox: Outbox,
+        line: Line,
+        *,
+        keep_alive: bool,
     ) -> None:
-        """Serve the one request of `cycle` with `app`; its answer goes into `outbox`.
+        """Serve one request of `protocol`; its answer goes into `outbox`.
 
         While it waits to be worked on it stands in `line`.
         """
-        self._app = app
-        self.cycle = cycle
+        self.scope = cast(Any, scope)
+        self.transport = protocol.transport
+        self.flow = protocol.flow
+        self.logger = protocol.logger
+        self.default_headers = protocol.server_state.default_headers
+        self.on_response = protocol.on_response_complete
+        self.keep_alive = keep_alive
+        self.waiting_for_100_continue = protocol.expect_100_continue
+        self._tasks = protocol.tasks
         self._outbox = outbox
         self._place = Place(line)
-        self._head: Message | None = None
-        self._send: Send
-        self._receive: Receive
-        if not cycle.more_body:
-            self.complete()
+
+    @property
+    def message_event(self) -> asyncio.Event:  # type: ignore[override]
+        """What uvicorn waits on; most requests are there before anybody has to."""
+        if self._event is None:
+            self._event = asyncio.Event()
+            if self._has_news:
+                self._event.set()
+        return self._event
+
+    def wake(self) -> None:
+        """There is something to receive."""
+        if self._event is None:
+            self._has_news = True
+        else:
+            self._event.set()
 
     def complete(self) -> None:
         """All of the request is here; one that only asks does not have to stand in line."""
-        if self.cycle.scope["method"] not in ASKING:
+        self.more_body = False
+        self.wake()
+        if self.scope["method"] not in ASKING:
             self._place.enter()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def run_asgi(self, app: Any) -> None:
         """Serve the request."""
-        self._send = send
-        self._receive = receive
         try:
-            await self._app(scope, self._next, self._take)
+            await super().run_asgi(app)
         finally:
             self._place.leave()
-        if self._head is not None:
-            await send(self._head)
+            self._tasks.discard(cast(Any, asyncio.current_task()))
 
-    async def _next(self) -> Message:
+    async def receive(self) -> Any:
         """The next part of the body; with the last one it is this request's turn."""
-        message = await self._receive()
+        if self._has_news and self._event is None and self._is_open():
+            self._has_news = False
+            self.flow.resume_reading()
+            message: Any = {
+                "type": "http.request",
+                "body": self.body,
+                "more_body": self.more_body,
+            }
+            self.body = b""
+        else:
+            message = await super().receive()
         if not message.get("more_body"):
             self._place.take_turn()
         return message
 
-    def _take(self, message: Message) -> Awaitable[None]:
+    def _is_open(self) -> bool:
+        """Whether a part of the body is what comes next."""
+        return not (self.disconnected or self.response_complete or self.waiting_for_100_continue)
+
+    def send(self, message: Any) -> Awaitable[None]:  # type: ignore[override]
+        """Send a head or a part of a body."""
         head = self._head
         if head is None:
             if message["type"] != "http.response.start":
-                return self._send(message)
+                return super().send(message)
             self._fields, self._named = _split(message.get("headers", ()))
             if self._fields.length is None:
-                return self._send(message)
+                return super().send(message)
             self._head = message
             return _DONE
         self._head = None
@@ -111,29 +164,33 @@ class OneWrite:
             return self._send_both(head, message)
         return _DONE
 
-    async def _send_both(self, head: Message, message: Message) -> None:
-        await self._send(head)
-        await self._send(message)
+    async def send_500_response(self) -> None:
+        """Answer in the place of an app that failed to; the head that it sent is not."""
+        self._head = None
+        await super().send_500_response()
+
+    async def _send_both(self, head: Any, message: Any) -> None:
+        await super().send(head)
+        await super().send(message)
 
     def _write(self, status: int, body: bytes) -> bool:
         """Send all of an answer, if that can be done at once; whether it was."""
-        cycle, fields = self.cycle, self._fields
-        if not fields.is_plain or fields.length != len(body) or not cycle.keep_alive:
+        fields = self._fields
+        if not fields.is_plain or fields.length != len(body) or not self.keep_alive:
             return False
-        if cycle.disconnected or cycle.flow.write_paused:
+        if self.disconnected or self.response_started or self.flow.write_paused:
             return False
-        if cycle.scope["method"] == "HEAD" or status in BODILESS:
+        if self.scope["method"] == "HEAD" or status in BODILESS:
             return False
-        defaults = _fields(tuple(cycle.default_headers))
-        cycle.response_started = cycle.response_complete = True
-        cycle.waiting_for_100_continue = False
-        cycle.expected_content_length = 0
+        defaults = _fields(tuple(self.default_headers))
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
         answer = b"".join(
             (STATUS_LINE[status], defaults.lines, fields.lines, self._named, b"\r\n", body)
         )
-        self._outbox.send(cycle.transport, answer)
-        cycle.message_event.set()
-        cycle.on_response()
+        self._outbox.send(self.transport, answer)
+        self.wake()
+        self.on_response()
         return True
 
 

@@ -3,10 +3,14 @@
 import asyncio
 import resource
 from collections import Counter
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, ClassVar, cast
+from urllib.parse import unquote
 
+import httptools
 import msgspec
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -15,11 +19,13 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from ..adapters.http.middleware import ASGIApp, Receive, Scope, Send
 from ..adapters.http.problems import refusal
-from .one_write import OneWrite, Outbox
+from .one_write import OneWriteCycle, Outbox
 from .turns import Line
 
 MAX_CONNECTIONS = 4_096
 MAX_FILES = 16_384
+KNOWN_URLS = 256
+KNOWN_URL_BYTES = 256
 RESERVED_FILES = 64
 """What the store, the log and the listening socket need, and then some."""
 
@@ -63,7 +69,11 @@ class BoundedProtocol(HttpToolsProtocol):
     """By status code: requests that no route saw, and connections for which there was no room."""
     outbox = Outbox()
     line = Line()
-    _served: OneWrite | None = None
+    cycle: OneWriteCycle
+    """The newest."""
+    _served: OneWriteCycle | None = None
+    _idle_since: float | None = None
+    """When the last answer was complete, if nothing came since."""
     _head_bytes = 0
     _bytes_beside_body = 0
     """Since its last piece. The parser holds a trailer until it is complete, however long it is."""
@@ -81,9 +91,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Expect nothing more."""
+        """Expect nothing more.
+
+        uvicorn tells it to the newest request only, which may wait for the one that is answered.
+        """
         self._expect_nothing()
         self._cancel_stalled()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+        if self._served is not None and not self._served.response_complete:
+            self._served.disconnected = True
+            self._served.wake()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -125,8 +143,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A head begins."""
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._in_body = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of a head, or a trailer."""
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """A head is complete: answer it, or refuse it where it is too long or too many are here."""
@@ -134,23 +161,49 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_body = True
         self._bytes_beside_body = 0
         received, self._head_bytes = self._head_bytes, 0
-        app = self.app
+        app = self._app_of_head(received)
+        before, self.cycle = self.cycle, self._new_cycle()
+        # What comes now are trailers, which must not pass for headers (RFC 9110, 6.5.1).
+        self.headers = []
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, cast(Any, app))
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, cast(Any, app)))
+
+    def _app_of_head(self, received: int) -> ASGIApp:
+        """The app, or what refuses this request in its place."""
         if received > self.limits.head_bytes and self._length_of_head() > self.limits.head_bytes:
-            self.app = self._refusing(*self._too_long())
-        elif max(len(self.connections), len(self.tasks)) > self.limits.answered:
+            return self._refusing(*self._too_long())
+        if max(len(self.connections), len(self.tasks)) > self.limits.answered:
             detail = "Too many connections are open."
-            self.app = self._refusing(HTTPStatus.SERVICE_UNAVAILABLE, detail)
-        elif fault := self._fault_of_head():
-            self.app = self._refusing(HTTPStatus.BAD_REQUEST, fault)
-        try:
-            super().on_headers_complete()
-            if self.parser.should_upgrade():
-                # The parser takes what follows for something else than HTTP.
-                self.cycle.keep_alive = False
-        finally:
-            self.app = app
-            # What comes now are trailers, which must not pass for headers (RFC 9110, 6.5.1).
-            self.headers = []
+            return self._refusing(HTTPStatus.SERVICE_UNAVAILABLE, detail)
+        if fault := self._fault_of_head():
+            return self._refusing(HTTPStatus.BAD_REQUEST, fault)
+        return cast(ASGIApp, self.app)
+
+    def _new_cycle(self) -> OneWriteCycle:
+        parser, url = self.parser, self.url
+        path, raw_path, query = _target(url) if len(url) <= KNOWN_URL_BYTES else parse_target(url)
+        version = parser.get_http_version()
+        scope: Scope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": parser.get_method().decode("ascii"),
+            "root_path": "",
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+        }
+        # After an upgrade that was asked for the parser takes what follows for no HTTP.
+        keep_alive = version != "1.0" and parser.should_keep_alive() and not parser.should_upgrade()
+        return OneWriteCycle(scope, self, self.outbox, self.line, keep_alive=keep_alive)
 
     def _fault_of_head(self) -> str:
         """Why a proxy and this server may not mean the same request; empty where they do."""
@@ -177,18 +230,57 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
         self._bytes_beside_body = 0
-        super().on_body(body)
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.wake()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._served = OneWrite(app, cycle, self.outbox, self.line)
-        super()._start_asgi_task(cycle, cast(Any, self._served))
+        self._served = cast(OneWriteCycle, cycle)
+        self.tasks.add(self.loop.create_task(cycle.run_asgi(app)))
 
     def on_message_complete(self) -> None:
         """What comes next is the head of another request."""
-        super().on_message_complete()
         self._in_body = False
-        if self._served is not None and self._served.cycle is self.cycle:
-            self._served.complete()
+        if not self.cycle.response_complete:
+            self.cycle.complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with a request that waits for this one, or give the client time for another."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._end_when_idle_for(self.timeout_keep_alive)
+
+    def _end_when_idle_for(self, seconds: float) -> None:
+        """One timer for many requests: to start one anew after each takes a twentieth of it."""
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler
+        )
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection, if nothing came since the last answer and long enough ago."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._end_when_idle_for(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Something came: uvicorn stops its timer."""
+        self._idle_since = None
 
     def _length_of_head(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -260,6 +352,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _count(self, status: HTTPStatus) -> None:
         self.refused[str(status.value)] += 1
+
+
+def parse_target(url: bytes) -> tuple[str, bytes, bytes]:
+    """Path, raw path and query string. Raises `httptools.HttpParserError`."""
+    parsed = httptools.parse_url(url)
+    raw_path: bytes = parsed.path
+    path = raw_path.decode("ascii")
+    return unquote(path) if "%" in path else path, raw_path, parsed.query or b""
+
+
+_target = lru_cache(KNOWN_URLS)(parse_target)
 
 
 def bounded_by(limits: Limits, refused: Counter[str] | None = None) -> type[BoundedProtocol]:

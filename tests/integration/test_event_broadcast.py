@@ -27,7 +27,7 @@ from opsboard.domain.event import EventFilter, OperationalEvent
 from opsboard.entrypoints.protocol import Limits, bounded_by
 
 from ..fakes import START_NS
-from ..patience import patiently
+from ..patience import patiently, until
 
 EVERY = EventFilter()
 FAST = Pace(calm_seconds=0, tick_seconds=0.01, heartbeat_seconds=3600)
@@ -250,11 +250,9 @@ async def test_a_slow_reader_is_cut_off_and_resumes_where_it_was(store: Store) -
     async with served(app, Limits(stalled_seconds=0.2)) as (host, port):
         reader, writer = await asyncio.open_connection(host, port, limit=1024)
         writer.write(b"GET /?0 HTTP/1.1\r\nHost: x\r\n\r\n")
-        while not broadcast._watchers:
-            await asyncio.sleep(0.001)
+        await until(lambda: broadcast._watchers)
         await record(store, total, size=16_000)
-        while broadcast._watchers:
-            await asyncio.sleep(0.01)
+        await until(lambda: not broadcast._watchers)
         received = await _all_of(reader)
         writer.close()
         whole = received[: received.rindex(b"\n\n")]

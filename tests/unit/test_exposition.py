@@ -1,6 +1,5 @@
 """The formats say the same, escape what they must, and render anew only what changed."""
 
-import asyncio
 import gzip
 import math
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
 from ..fakes import START_NS, observe, sample
-from ..patience import patiently
+from ..patience import until
 from .prometheus_messages import families as protobuf_families
 
 EVERYTHING = MetricsQuestion()
@@ -194,9 +193,7 @@ class TestPages:
     async def test_a_page_that_nobody_asks_for_is_forgotten(self, filled: Opsboard) -> None:
         exposition = Exposition(filled, "1", kept_seconds=0.01)
         await said(exposition, Form.TEXT)
-        async with patiently():
-            while exposition.kept:
-                await asyncio.sleep(0.01)
+        await until(lambda: not exposition.kept)
         assert (await said(exposition, Form.TEXT)).startswith(b"# HELP")
 
     async def test_pages_are_kept_by_form(self, filled: Opsboard) -> None:

@@ -1,17 +1,20 @@
 import asyncio
+import logging
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from opsboard.adapters.http.middleware import ASGIApp, Message, Receive, Scope, Send
-from opsboard.entrypoints.one_write import OneWrite, Outbox
+from opsboard.entrypoints.one_write import OneWriteCycle, Outbox
 from opsboard.entrypoints.turns import Line
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 LENGTH_2 = [(b"content-length", b"2")]
 
 
 class Connection:
-    """What `OneWrite` sees of uvicorn's cycle, and what it wrote or handed on."""
+    """What a cycle sees of its connection, and what it wrote or left to uvicorn."""
 
     def __init__(self, method: str = "POST", *, keep_alive: bool = True) -> None:
         self.written: list[bytes] = []
@@ -19,21 +22,21 @@ class Connection:
         self.handed_on: list[Message] = []
         self.responses = 0
         self.outbox = Outbox()
-        self.line = Line()
-        self.cycle: Any = SimpleNamespace(
-            scope={"method": method},
-            keep_alive=keep_alive,
-            more_body=False,
-            disconnected=False,
-            flow=SimpleNamespace(write_paused=False),
-            default_headers=[(b"date", b"today")],
-            response_started=False,
-            response_complete=False,
-            waiting_for_100_continue=True,
-            transport=SimpleNamespace(write=self.written.append, is_closing=lambda: self.closing),
-            message_event=asyncio.Event(),
-            on_response=self._count,
+        self.tasks = set[Any]()
+        self.flow = SimpleNamespace(write_paused=False, resume_reading=lambda: None)
+        protocol: Any = SimpleNamespace(
+            transport=SimpleNamespace(
+                write=self.written.append, is_closing=lambda: self.closing, close=lambda: None
+            ),
+            flow=self.flow,
+            logger=logging.getLogger("uvicorn.error"),
+            server_state=SimpleNamespace(default_headers=[(b"date", b"today")]),
+            on_response_complete=self._count,
+            expect_100_continue=False,
+            tasks=self.tasks,
         )
+        scope = {"method": method}
+        self.cycle = OneWriteCycle(scope, protocol, self.outbox, Line(), keep_alive=keep_alive)
 
     def _count(self) -> None:
         self.responses += 1
@@ -46,13 +49,13 @@ class Connection:
         await self.serve(app)
 
     async def serve(self, app: ASGIApp) -> None:
-        async def send(message: Message) -> None:
+        async def send(_: RequestResponseCycle, message: Message) -> None:
             self.handed_on.append(message)
+            self.cycle.response_started = True
+            self.cycle.response_complete = message["type"] == "http.response.body"
 
-        async def receive() -> Message:
-            raise AssertionError("nobody reads")
-
-        await OneWrite(app, self.cycle, self.outbox, self.line)({}, receive, send)
+        with patch.object(RequestResponseCycle, "send", send):
+            await self.cycle.run_asgi(app)
 
 
 def head(headers: list[tuple[bytes, bytes]], status: int = 200) -> Message:
@@ -105,24 +108,73 @@ async def test_the_head_of_a_stream_does_not_wait_for_its_first_part() -> None:
     assert connection.handed_on == [start]
 
 
-async def test_a_fault_after_the_head_leaves_the_answer_to_uvicorn() -> None:
+@pytest.mark.parametrize("fails", [True, False])
+async def test_a_head_without_a_body_is_not_sent_but_a_500(fails: bool) -> None:
     connection = Connection()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(head(LENGTH_2))
-        raise RuntimeError("no body")
+        if fails:
+            raise RuntimeError("no body")
 
-    with pytest.raises(RuntimeError):
-        await connection.serve(app)
-    assert connection.handed_on == []
-    assert not connection.cycle.response_started
+    await connection.serve(app)
+    assert [message.get("status") for message in connection.handed_on] == [500, None]
+    assert connection.written == []
 
 
 async def test_a_reader_that_stopped_is_uvicorns_to_wait_for() -> None:
     connection = Connection()
-    connection.cycle.flow.write_paused = True
+    connection.flow.write_paused = True
     await connection.answer(head(LENGTH_2), body(b"ok"))
     assert connection.written == []
+
+
+async def received(connection: Connection) -> Message:
+    message: Message = await asyncio.wait_for(connection.cycle.receive(), 1)
+    return message
+
+
+async def test_a_body_is_received_in_the_parts_that_came_and_then_its_end() -> None:
+    connection = Connection()
+    cycle = connection.cycle
+    cycle.body += b"a"
+    cycle.wake()
+    assert await received(connection) == {"type": "http.request", "body": b"a", "more_body": True}
+    waiting = asyncio.ensure_future(cycle.receive())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    cycle.body += b"b"
+    cycle.complete()
+    assert await waiting == {"type": "http.request", "body": b"b", "more_body": False}
+
+
+async def test_after_the_end_of_the_body_a_disconnect_is_waited_for() -> None:
+    connection = Connection()
+    connection.cycle.complete()
+    assert not (await received(connection))["more_body"]
+    waiting = asyncio.ensure_future(connection.cycle.receive())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    connection.cycle.disconnected = True
+    connection.cycle.message_event.set()
+    assert await waiting == {"type": "http.disconnect"}
+
+
+async def test_who_still_listens_when_all_is_answered_is_told_of_the_end() -> None:
+    connection = Connection()
+    connection.cycle.complete()
+    await received(connection)
+    waiting = asyncio.ensure_future(connection.cycle.receive())
+    await asyncio.sleep(0)
+    await connection.answer(head(LENGTH_2), body(b"ok"))
+    assert await waiting == {"type": "http.disconnect"}
+
+
+async def test_a_request_that_is_over_is_no_task_of_the_server_any_more() -> None:
+    connection = Connection()
+    connection.tasks.add(asyncio.current_task())
+    await connection.answer(head(LENGTH_2), body(b"ok"))
+    assert not connection.tasks
 
 
 async def test_answers_of_one_turn_are_sent_together_and_in_order() -> None:

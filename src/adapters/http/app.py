@@ -8,6 +8,7 @@ from litestar import Litestar
 
 from ...application.board import Opsboard
 from ...application.errors import StoreUnusable
+from .answer_head import AnswerHead
 from .attempts import MAX_FAILURES, Attempts
 from .auth import Tokens
 from .deploy_routes import deploy_routes
@@ -23,10 +24,8 @@ from .otlp.routes import otlp_routes
 from .overview_routes import overview_routes
 from .page_routes import page_routes
 from .problems import problem_response
-from .refusals import CountRefusals
-from .request_id import RequestIds
+from .refusals import Refusals
 from .sample_routes import RecordSamples, sample_routes
-from .security_headers import SecurityHeaders
 from .series_routes import series_routes
 from .session import Sessions
 from .session_routes import session_routes
@@ -93,8 +92,8 @@ def create_app(
         ("POST", "/samples"): record_samples,
     }
     routed = DirectRoutes(cast(ASGIApp, app), direct)
-    counted = CountRefusals(SecurityHeaders(routed), board.vitals.requests_refused)
-    return LatencyMiddleware(RequestIds(counted), service=SERVICE, to=board)
+    answered = AnswerHead(routed, Refusals(board.vitals.requests_refused))
+    return LatencyMiddleware(answered, service=SERVICE, to=board)
 
 
 def _attempts(board: Opsboard) -> Attempts:

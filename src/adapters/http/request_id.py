@@ -3,10 +3,8 @@
 import itertools
 import re
 import secrets
-from collections.abc import Awaitable
+from collections.abc import Iterable
 from contextvars import ContextVar
-
-from .middleware import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = b"x-request-id"
 
@@ -22,35 +20,16 @@ class RequestIds:
     Its own are a number within a random beginning, which costs less than a random one each.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap `app`."""
-        self._app = app
+    def __init__(self) -> None:
+        """Choose the beginning."""
         self._beginning = secrets.token_hex(8)
         self._numbers = itertools.count(1)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        id = _given(scope) or f"{self._beginning}{next(self._numbers):016x}"
-        field = (HEADER, id.encode())
-
-        def send_with_id(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), field]
-            return send(message)
-
-        before = current.set(id)
-        try:
-            await self._app(scope, receive, send_with_id)
-        finally:
-            current.reset(before)
-
-
-def _given(scope: Scope) -> str:
-    """The id that the request came with, if it is one that may stand in an answer and a log."""
-    for name, value in scope["headers"]:
-        if name == HEADER:
-            return value.decode() if _ID.fullmatch(value) else ""
-    return ""
+    def of(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """The id of the request with these headers."""
+        for name, value in headers:
+            if name == HEADER and _ID.fullmatch(value):
+                return value.decode()
+            if name == HEADER:
+                break
+        return f"{self._beginning}{next(self._numbers):016x}"

@@ -1,8 +1,9 @@
 """The headers that every answer carries, so that a browser trusts it with as little as possible."""
 
-from collections.abc import Awaitable
+from collections.abc import Iterable
+from typing import TypeAlias
 
-from .middleware import ASGIApp, Message, Receive, Scope, Send
+Header: TypeAlias = tuple[bytes, bytes]
 
 _ALWAYS = [
     (b"x-content-type-options", b"nosniff"),
@@ -14,6 +15,7 @@ _UNLESS_GIVEN = [
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
+_OPTIONAL = frozenset(name for name, _ in _UNLESS_GIVEN)
 SECURITY_HEADERS = (*_ALWAYS, *_UNLESS_GIVEN)
 """What an answer carries that no app has made."""
 PAGE_CSP = (
@@ -28,25 +30,9 @@ DASHBOARD_CSP = (
 """Trusted types: no text can become markup, whatever a script does with it."""
 
 
-class SecurityHeaders:
-    """Adds the headers to each answer; a page that needs more brings its own policy."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap `app`."""
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        def send_with_headers(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start":
-                headers = message.get("headers", ())
-                given = {name for name, _ in headers}
-                missing = [header for header in _UNLESS_GIVEN if header[0] not in given]
-                message["headers"] = [*headers, *_ALWAYS, *missing]
-            return send(message)
-
-        await self._app(scope, receive, send_with_headers)
+def security_headers(given: Iterable[Header]) -> Iterable[Header]:
+    """What an answer with these headers lacks; a page that needs more brings its own policy."""
+    names = dict(given)
+    if _OPTIONAL.isdisjoint(names):
+        return SECURITY_HEADERS
+    return [*_ALWAYS, *(header for header in _UNLESS_GIVEN if header[0] not in names)]

@@ -11,6 +11,7 @@ from opsboard.adapters.memory import MemoryStore
 from opsboard.application.board import Opsboard
 
 from ...fakes import SECOND_NS, CountingIds, ManualClock
+from ...patience import until
 from ..server import TOKEN
 from . import shop
 
@@ -28,8 +29,7 @@ async def serving(
     config = uvicorn.Config(app, port=port, lifespan="on", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
+    await until(lambda: server.started)
     if is_filled:
         await shop.fill(board, clock)
     clock.time = shop.NOW_NS

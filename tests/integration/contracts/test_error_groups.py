@@ -282,7 +282,7 @@ async def test_a_running_board_keeps_up_and_saves_at_its_end(
         clock.advance(11 * SECOND_NS)
         async with patiently():
             while (await store.folds.load(GROUPS)).checkpoint < n:
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert isinstance(board.projections["error_groups"], ErrorProjection)

@@ -16,6 +16,7 @@ from opsboard.application.errors import StoreUnavailable
 from opsboard.application.record import MAX_BATCH
 
 from ...fakes import CountingIds, ManualClock
+from ...patience import until
 
 LIMIT = 10_000
 REQUESTS = 20_000
@@ -88,15 +89,13 @@ async def test_over_a_file_that_is_gone_what_is_shipped_waits_until_it_is_back(
     shipper = Shipper(carrier, max_samples=LIMIT, every_seconds=0.01, random=lambda: 0.0)
     app = opsboard.LatencyMiddleware(answering, service="shop", to=shipper)
     assert await served(app, 1) == [b"as ever"]
-    while shipper.unsent:
-        await asyncio.sleep(0.01)
+    await until(lambda: not shipper.unsent)
     path.rename(away)
     assert await served(app, REQUESTS) == [b"as ever"] * REQUESTS
     assert 0 < shipper.unsent <= LIMIT + MAX_BATCH
     kept = shipper.unsent
     away.rename(path)
-    while shipper.unsent:
-        await asyncio.sleep(0.01)
+    await until(lambda: not shipper.unsent)
     await asyncio.to_thread(shipper.close)
     async with opsboard.open(url) as board:
         rows = (await board.metrics(service="shop")).requests

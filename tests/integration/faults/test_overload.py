@@ -25,6 +25,7 @@ from opsboard.domain.event import OperationalEvent
 from opsboard.entrypoints.protocol import Limits
 
 from ...fakes import ManualClock
+from ...patience import until
 from ..in_process import Connect, served
 from ..otlp import PROTOBUF, encoded, span, traces
 from ..server import TOKEN, Server, serving
@@ -120,8 +121,7 @@ async def test_beyond_the_bound_is_refused_counted_and_shown_and_the_rest_is_kep
         with held_disk(monkeypatch):
             asked = [asyncio.create_task(ask(connect, mixed(number))) for number in range(SENT)]
             # But for what the writer took before it was held, and what may wait.
-            while sum(task.done() for task in asked) < SENT - 2 * BOUND:
-                await asyncio.sleep(0.001)
+            await until(lambda: sum(task.done() for task in asked) >= SENT - 2 * BOUND)
             assert (await ask(connect, get("/livez")))[0] == 200
             refused = [task.result() for task in asked if task.done()]
             for status, head, _ in refused:

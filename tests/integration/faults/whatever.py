@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from opsboard.domain.sample import SeriesKey
 
 from ...fakes import SECOND_NS, ManualClock
-from .naive import instant
+from ..contracts.naive import instant
 
 MINUTE_NS = 60 * SECOND_NS
 HOUR_NS = 60 * MINUTE_NS
