@@ -43,6 +43,7 @@ class EventType(StrEnum):
 
 
 _LEVELS = frozenset(Level)
+_KNOWN_TYPES = frozenset(EventType)
 
 
 class OperationalEvent(msgspec.Struct, frozen=True):
@@ -171,7 +172,7 @@ def _level_violations(level: str, pointer: str = "/level") -> list[Violation]:
 
 
 def _type_violations(value: object, pointer: str = "/type") -> list[Violation]:
-    if isinstance(value, str) and _TYPE.fullmatch(value):
+    if isinstance(value, str) and (value in _KNOWN_TYPES or _TYPE.fullmatch(value)):
         return []
     detail = (
         f"must be one of {', '.join(EventType)}, or a name of your own of 1-32 characters: "

@@ -45,7 +45,8 @@ def text_violations(pointer: str, value: object, limit: int) -> list[Violation]:
         return [Violation(pointer, "must be a string")]
     if not 1 <= len(value) <= limit:
         return [Violation(pointer, f"must be 1-{limit} characters, not {len(value)}")]
-    return [Violation(pointer, fault) for fault in character_faults(value)]
+    faults = character_faults(value)
+    return [Violation(pointer, fault) for fault in faults] if faults else []
 
 
 def character_faults(value: str) -> list[str]:
