@@ -45,9 +45,9 @@ from .vitals import VitalsQueries
 
 RETRY_SECONDS = 1.0
 GOING_WELL_SECONDS = 10.0
+"""What fails after such a time fails anew."""
 FEW_ENTRIES = 256
 """So much is folded yet when the process ends: it takes some tens of ms."""
-"""What fails after such a time fails anew."""
 
 _log = logging.getLogger(__name__)
 
