@@ -102,8 +102,8 @@ class MetricsQueries:
         return MetricsAnswer(wanted, projection.series, self._uptime(question.as_of))
 
     def _merged(self, stored: list[CoveringRollup], others: Sequence[Piece]) -> Rollups:
-        first = [self._repeated.merged(stored)]
-        return Rollups.merged_in_turn(chain(first, (piece.rollups for piece in others)))
+        parts = [self._repeated.merged(stored), *(piece.rollups for piece in others)]
+        return Rollups.merged_in_turn(taken_out(parts))
 
     @property
     def known(self) -> SeriesTable:

@@ -1,7 +1,7 @@
 """What the same rollups make, merged once: a page asks each second for mostly the same."""
 
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from itertools import chain, takewhile
 from typing import TypeAlias
 
@@ -41,17 +41,19 @@ class RepeatedMerge:
         if (known := self._known.get(names)) is not None:
             self._known.move_to_end(names)
             return known
-        first: Sequence[Rollups] = ()
+        first: list[Rollups] = []
         if 0 < coarse < len(parts):
             those = parts[:coarse]
             del parts[:coarse]
             first = [self._merged(those, names[:coarse], coarse)]
         others = (part.rollups for part in taken_out(parts))
-        merged = Rollups.merged_in_turn(chain(first, others))
+        merged = Rollups.merged_in_turn(chain(taken_out(first), others))
         self._remember(names, merged)
         return merged
 
     def _remember(self, names: Names, merged: Rollups) -> None:
+        if _weight(names, merged) > self._max_cells:
+            return
         self._known[names] = merged
         self._cells += _weight(names, merged)
         while self._cells > self._max_cells:

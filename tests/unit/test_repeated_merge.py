@@ -104,6 +104,15 @@ def test_what_there_is_no_room_for_is_merged_anew() -> None:
     assert unpacked(some) == [1] * 6
 
 
+def test_what_is_too_large_takes_nothing_elses_place() -> None:
+    repeated = RepeatedMerge(max_cells=20)
+    merged_by(repeated, stored())
+    merged_by(repeated, [Stored(Tier.DAY, 9, of(9, *(2**bit for bit in range(4, 40))))])
+    some = stored()
+    merged_by(repeated, some)
+    assert unpacked(some) == [0] * 6
+
+
 def test_questions_about_nothing_are_forgotten_too() -> None:
     repeated = RepeatedMerge(max_cells=5)
     for at in range(20):

@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property, partial
+from itertools import accumulate
 from typing import NamedTuple
 
 import msgspec
@@ -113,13 +115,11 @@ class SqliteRollups:
         """See `RollupStore.covering`."""
         question = partial(_covering, window=window, tiers=tiers, upto=upto)
         found = await self._reader.ask(question)
-        rollups: list[CoveringRollup] = []
-        packed = 0
-        for row in reversed(found.rows):
-            packed += len(row[-1])
-            kept_in = self._unpacked if histograms and packed <= MAX_PACKED_BYTES else None
-            rollups.append(_Covering(row, kept_in, cells=histograms))
-        rollups.reverse()
+        kept = _kept_tiers(found.rows) if histograms else frozenset()
+        rollups: list[CoveringRollup] = [
+            _Covering(row, self._unpacked if row[0] in kept else None, cells=histograms)
+            for row in found.rows
+        ]
         return Coverage(found.checkpoint, rollups, found.partial, found.entries)
 
     async def stored(self, tier: Tier, starts: Sequence[int]) -> list[StoredRollup]:
@@ -177,6 +177,16 @@ class SqliteRollups:
         sql = "SELECT tier, count(*), sum(length(rollups)) FROM rollup GROUP BY tier"
         rows = {tier: (count, size) for tier, count, size in await self._reader.fetch(sql)}
         return {tier.name.lower(): rows.get(tier, (0, 0)) for tier in Tier}
+
+
+def _kept_tiers(rows: Iterable[Row]) -> Set[int]:
+    """Of which tiers there is room for all that a question takes, the finest first."""
+    packed: Counter[int] = Counter()
+    for tier, *_, blob in rows:
+        packed[tier] += len(blob)
+    tiers = sorted(packed)
+    sizes = accumulate(packed[tier] for tier in tiers)
+    return {tier for tier, size in zip(tiers, sizes, strict=True) if size <= MAX_PACKED_BYTES}
 
 
 def _state(states: Mapping[str, Row], unclosed: Sequence[tuple[Tier, int]]) -> RollupState:

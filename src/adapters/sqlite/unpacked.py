@@ -8,9 +8,9 @@ from ...domain.rollup import Rollups
 
 MAX_CELLS = 1_500_000
 """Of 16 bytes each, together: some 24 MiB."""
-MAX_PACKED_BYTES = 4 * 1024 * 1024
-"""What a question takes beyond that is not kept: there is no room for all of it, so the next such
-question would find none of what it looks for first. The finest are: they are asked for most."""
+MAX_PACKED_BYTES = 2 * 1024 * 1024
+"""What a question takes more of is not kept: there is no room for all of it, so the next such
+question would find none of what it looks for first."""
 
 
 class UnpackedRollups:
