@@ -24,6 +24,8 @@ export interface Filter {
 
 export interface Feed {
   events: OpsEvent[] | undefined;
+  /** What was asked for when these were answered: another filter has another. */
+  key: string | undefined;
   refused: Refused | undefined;
   /** Whether there are older ones, and asking for a page of them. */
   hasMore: boolean;
@@ -126,5 +128,5 @@ export function useFeed(filter: Filter, window: TimeWindow | null): Feed {
       });
   };
 
-  return { events: kept?.events, refused, hasMore: kept?.hasMore ?? false, older };
+  return { events: kept?.events, key: kept?.key, refused, hasMore: kept?.hasMore ?? false, older };
 }

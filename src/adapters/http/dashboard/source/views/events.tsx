@@ -9,7 +9,7 @@ import { Empty, RefusedNotice } from "../parts/notice.tsx";
 import { SearchField } from "../parts/search-field.tsx";
 import { useAnswer } from "../state/answers.ts";
 import { blocksOf } from "../state/blocks.ts";
-import { useFeed } from "../state/feed.ts";
+import { type Feed, useFeed } from "../state/feed.ts";
 import { adjust, changed, go, here } from "../state/place.ts";
 import { type TimeWindow, bounds, iso } from "../state/time-window.ts";
 import { address } from "../wire/ask.ts";
@@ -35,7 +35,7 @@ export function Events({ params, window, now }: Props) {
   const [level, type] = [params.get("level"), params.get("type")];
   const summary = useAnswer<EventSummary>(address("events/summary", { ...span, ...filter }));
   const feed = useFeed({ ...filter, level, type }, window);
-  const { shown, held, release } = useHeld(feed.events, params.get("event"));
+  const { shown, held, release } = useHeld(feed, params.get("event"));
   return (
     <section class="panel" aria-labelledby="events-title">
       <header class="panel-head panel-head-wrap">
@@ -74,26 +74,26 @@ function useIsDown(): { readonly current: boolean } {
 }
 
 /** New events wait while the reader is further down or has one open, so that nothing jumps. */
-function useHeld(events: OpsEvent[] | undefined, open: string | null): { shown: OpsEvent[]; held: number; release: () => void } {
-  const top = useRef<number | undefined>(undefined);
+function useHeld({ events, key }: Feed, open: string | null): { shown: OpsEvent[]; held: number; release: () => void } {
+  const top = useRef<{ key: string | undefined; id: number | undefined }>({ key: undefined, id: undefined });
   const [, setReleased] = useState<number | undefined>(undefined);
   const newest = events?.[0]?.id;
   const isReading = useIsDown().current || open !== null;
-  if (!isReading) {
-    top.current = newest;
+  if (!isReading || top.current.key !== key) {
+    top.current = { key, id: newest };
   }
-  const upto = top.current;
+  const upto = top.current.id;
   const shown = useMemo(
     () => (events ?? []).filter((event) => upto === undefined || event.id <= upto),
     [events, upto],
   );
   const held = (events?.length ?? 0) - shown.length;
   const release = (): void => {
-    top.current = newest;
+    top.current = { key, id: newest };
     setReleased(newest);
     scrollTo(0, 0);
   };
-  // Another filter may have nothing that old.
+  // After a gap nothing that old may be left.
   return shown.length === 0 && held > 0 ? { shown: events ?? [], held: 0, release } : { shown, held, release };
 }
 
