@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from ..domain.cumulative import FORGOTTEN_NS, CumulativeStreams
@@ -105,15 +106,12 @@ class SampleProjection:
 
         Where another process has taken back what was saved, to rebuild it, that is left to it.
         """
-        await left_to_the_rebuilder(self._stored_upto, max(self._reached, self.saved_upto))
+        stands = partial(stored_upto, self._rollups)
+        await left_to_the_rebuilder(stands, max(self._reached, self.saved_upto))
         async with self.standing:
-            if await self._stored_upto() != self.saved_upto:
+            if await stands() != self.saved_upto:
                 await self.reload()
         await self.catch_up()
-
-    async def _stored_upto(self) -> int:
-        """Up to which entry the rollups are saved, by whichever process."""
-        return (await self._rollups.covering(Window(0, 0), ())).checkpoint
 
     async def advance(self, limit: int = SAVE_AFTER_ENTRIES) -> bool:
         """Fold at most about `limit` more entries; whether that was not all."""
@@ -186,7 +184,7 @@ class SampleProjection:
             if self.checkpoint == self.saved_upto and not self._closable():
                 return
             # Looked at first: merging what can not be saved would be for nothing.
-            stands = await self._stored_upto() == self.saved_upto
+            stands = await stored_upto(self._rollups) == self.saved_upto
             if not (stands and await self._is_merged()):
                 await self.reload()
             self._live = None
@@ -299,6 +297,11 @@ def _parts(page: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:
         size += length
     if start < len(page):
         yield page[start:]
+
+
+async def stored_upto(rollups: RollupStore) -> int:
+    """Up to which entry the rollups are saved, by whichever process."""
+    return (await rollups.covering(Window(0, 0), ())).checkpoint
 
 
 async def sum_of(rollups: RollupStore) -> Rollups:

@@ -11,10 +11,10 @@ from ..domain.pending import PendingMinutes
 from ..domain.rollup import Rollups
 from ..domain.sample import SeriesRows
 from ..domain.series import SeriesTable
-from ..domain.tier import EVER, Tier, Window
+from ..domain.tier import EVER, Tier
 from .errors import DamagedReadModel
 from .ports import Store, StoredRollup
-from .project_samples import merged_rollup, sum_of
+from .project_samples import merged_rollup, stored_upto, sum_of
 from .readable import read_numbers, readable
 
 TRIES = 5
@@ -88,7 +88,7 @@ async def _minute_fault(
             numbers = [number for number in numbers if number > gone]
         stored = await store.rollups.stored(Tier.MINUTE, [minute])
         expected = await _refolded(store, series, minute, numbers)
-        newest = await _checkpoint(store)
+        newest = await stored_upto(store.rollups)
         if indexed == numbers:
             fault = _difference(series, Tier.MINUTE, minute, stored, expected)
             if fault is None or newest == checkpoint:
@@ -97,10 +97,6 @@ async def _minute_fault(
             return f"the minute {format_ms(minute)}: its entries are not those that are noted"
         checkpoint, numbers = newest, indexed
     return None
-
-
-async def _checkpoint(store: Store) -> int:
-    return (await store.rollups.covering(Window(0, 0), ())).checkpoint
 
 
 async def _refolded(
@@ -132,12 +128,12 @@ async def _span_faults(
 
 async def _span_fault(store: Store, series: SeriesTable, tier: Tier, start: int) -> str | None:
     for _ in range(TRIES):
-        checkpoint = await _checkpoint(store)
+        checkpoint = await stored_upto(store.rollups)
         stored = await store.rollups.stored(tier, [start])
         parts = await store.rollups.stored(tier.finer, range(start, start + tier, tier.finer))
         expected = merged_rollup(tier, start, parts).rollups if parts else Rollups.none()
         fault = _difference(series, tier, start, stored, expected)
-        if fault is None or await _checkpoint(store) == checkpoint:
+        if fault is None or await stored_upto(store.rollups) == checkpoint:
             return fault
     return None
 
@@ -148,7 +144,7 @@ async def _total_fault(store: Store, series: SeriesTable) -> str | None:
         expected = await sum_of(store.rollups)
         if state.total is None or state.total.same_as(expected):
             return None
-        if await _checkpoint(store) == state.checkpoint:
+        if await stored_upto(store.rollups) == state.checkpoint:
             return f"the total: {_first(series, state.total, expected)}"
     return None
 

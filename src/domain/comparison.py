@@ -88,6 +88,10 @@ class Span(NamedTuple):
         """The part in which a moment lies."""
         return ms // self.part_ms - self.window.since // self.part_ms
 
+    def nearest(self, ms: int) -> int:
+        """The part in which a moment lies, or the one that is next to it."""
+        return min(max(0, self.place(ms)), max(1, self.parts) - 1)
+
 
 class Grouped:
     """The groups that series belong to: by id, the number of each series' group; -1 for none."""
@@ -138,7 +142,7 @@ class CountFold:
         known = slice(0, int(np.searchsorted(rollups.series, len(self._group))))
         groups = self._group[rollups.series[known]]
         counted = groups >= 0
-        place = min(max(0, self.span.place(start_ms)), len(self.total) - 1)
+        place = self.span.nearest(start_ms)
         np.add.at(self.total[place], groups[counted], rollups.count[known][counted])
 
     def count_again(self, fold: "SpanFold") -> None:
@@ -169,7 +173,7 @@ class SpanFold:
         rollups = rollups.only(grouped.wanted)
         if not len(rollups.series):
             return
-        place = min(max(0, self.span.place(start_ms)), len(self.total) - 1)
+        place = self.span.nearest(start_ms)
         failed = grouped.is_error[rollups.series]
         groups = grouped.group[rollups.series[failed]]
         np.add.at(self.errors[place], groups, rollups.count[failed])

@@ -28,8 +28,8 @@ class RequestIds:
     def of(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
         """The id of the request with these headers."""
         for name, value in headers:
-            if name == HEADER and _ID.fullmatch(value):
-                return value.decode()
             if name == HEADER:
+                if _ID.fullmatch(value):
+                    return value.decode()
                 break
         return f"{self._beginning}{next(self._numbers):016x}"
