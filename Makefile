@@ -11,7 +11,7 @@ PAGE_SOURCES := $(shell find $(PAGE) \( -name node_modules -o -name dist \) -pru
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(PAGE)
 # A process for each processor; a file is one process' whole, since the blocks of a page build on
 # each other.
-WORKERS := --numprocesses auto --dist loadfile
+WORKERS := --numprocesses auto --dist loadfile --no-loadscope-reorder
 FAULTS := tests/integration/faults
 SOURCES := $(shell find src \( -name __pycache__ -o -path $(PAGE) \) -prune -o -type d -print)
 
@@ -44,7 +44,7 @@ page: $(PAGE)/dist/index.html ## build the dashboard
 
 test: .venv/dev.stamp page ## run the tests, in an order of its own each time; those of faults apart
 	$(NPM) test
-	$(BIN)/pytest --quiet $(WORKERS) --ignore $(FAULTS)
+	TRIES=few $(BIN)/pytest --quiet $(WORKERS) --ignore $(FAULTS)
 
 faults: .venv/dev.stamp ## kill it, fill its disk, flip its bits, and look what it still says
 	$(BIN)/pytest --quiet $(WORKERS) $(FAULTS)

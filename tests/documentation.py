@@ -33,7 +33,7 @@ from sybil.integration.pytest import SybilItem
 
 from . import patience
 from .integration.ports import free_port
-from .integration.server import OPSBOARD, TOKEN, environment
+from .integration.server import OPSBOARD, TOKEN, environment, serving
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -73,7 +73,7 @@ class Reader:
         self.namespace: dict[str, Any] = {"__name__": "__main__"}
         self.printed = ""
         self._ports: dict[str, str] = {}
-        self._servers: dict[str, subprocess.Popen[str]] = {}
+        self._servers: dict[str, contextlib.ExitStack] = {}
         self._runner = asyncio.Runner()
         self._before = Path.cwd()
         os.chdir(self.folder)
@@ -103,8 +103,13 @@ class Reader:
 
     def _with_ports(self, text: str) -> str:
         if "127.0.0.1:8000" in text and "8000" not in self._servers:
-            self.start("opsboard serve")
+            self._serve()
         return _PORT.sub(lambda found: found[1] + self._port(found[2]), text)
+
+    def _serve(self) -> None:
+        """What a page takes for granted that somebody has started."""
+        running = self._servers["8000"] = contextlib.ExitStack()
+        running.enter_context(serving("", "--port", self._port("8000")))
 
     def start(self, line: str) -> None:
         """Run a server in the background; one that the page had on the same port is stopped."""
@@ -119,7 +124,9 @@ class Reader:
             env=self._environment(),
             start_new_session=True,
         )
-        self._servers[written] = process
+        running = self._servers[written] = contextlib.ExitStack()
+        running.enter_context(process)
+        running.callback(os.killpg, process.pid, signal.SIGKILL)  # bash, and what it runs
         assert process.stdout is not None
         said = []
         for line_said in process.stdout:
@@ -129,10 +136,7 @@ class Reader:
         raise AssertionError(f"{line}: ended: {''.join(said)}")
 
     def _stop(self, written: str) -> None:
-        process = self._servers.pop(written, None)
-        if process is not None:
-            with process:
-                os.killpg(process.pid, signal.SIGKILL)  # bash, and what it runs
+        self._servers.pop(written, contextlib.ExitStack()).close()
 
     def run(self, script: str, status: int = 0) -> str:
         """Run a script in bash; what it says, with the ports of the page."""
