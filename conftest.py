@@ -1,10 +1,18 @@
-"""Lets pytest collect the pages: README.md and docs/ are tests too."""
+"""Lets pytest collect the pages: README.md and docs/ are tests too; and says who runs what, when."""
+
+import os
 
 import pytest
 from tests.documentation import DOCUMENTS, in_page_order
 from tests.longest_first import longest_first
 
 pytest_collect_file = DOCUMENTS.pytest()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than processors: a test waits for what it started, and for the disk."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
