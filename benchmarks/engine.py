@@ -22,9 +22,9 @@ def run(quick: bool) -> Sequence[Bar]:
     bars = [*engine_ingest.run(quick)]
     with TemporaryDirectory() as folder:
         stores = engine_growth.fill_all(quick, Path(folder))
-        bars += engine_fold.run(quick, stores[max(stores)], stores[FOLDED])
-        bars += engine_query.run(quick, stores)
+        bars += engine_fold.run(quick, stores.largest, stores.filled[FOLDED])
+        bars += engine_query.run(quick, stores.filled)
         bars += engine_growth.run(quick, Path(folder), stores)
-        bars += engine_latency.run(quick, stores[FOLDED])
-        bars += engine_retention.run(stores[FOLDED], Path(folder))
+        bars += engine_latency.run(quick, stores.filled[FOLDED])
+        bars += engine_retention.run(stores.filled[FOLDED], Path(folder))
     return bars

@@ -85,7 +85,7 @@ async def _read_and_fold(path: Path) -> float:
 
 
 async def _read(path: Path) -> AsyncIterator[tuple[int, list[tuple[int, SampleBatch]]]]:
-    """Segments as the projection reads them: so many at once, each with its number."""
+    """Segments as a question reads them: so many at once, each with its number."""
     store = SqliteStore(path, TrafficClock())
     async with store.opened():
         pages: list[Recorded] = []

@@ -3,8 +3,8 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Coroutine
-from contextlib import closing
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from .report import progress
 from .traffic import DAY_MS, END_MS, Traffic
 
 PARTS = 10
+STORE = "ops.db"
 
 T = TypeVar("T")
 
@@ -120,26 +121,55 @@ async def last_day(board: Opsboard) -> MetricsSnapshot:
     return await board.metrics(since=format_instant(since), until=format_instant(until))
 
 
+class Filling:
+    """A store that is open, and takes its traffic part by part."""
+
+    def __init__(self, board: Opsboard, clock: TrafficClock, traffic: Traffic) -> None:
+        """Nothing of the traffic is recorded yet."""
+        self._board = board
+        self._clock = clock
+        self._chunks = traffic.chunks()
+        self._recorded = 0
+
+    async def take(self, upto: float) -> Cost:
+        """Record, fold and save what comes up to so many samples in all; what that cost."""
+        watch = Stopwatch()
+        while self._recorded < upto:
+            chunk = next(self._chunks)
+            watch.go()
+            await record(self._board, self._clock, chunk)
+            self._recorded += len(chunk)
+            if self._recorded >= upto:
+                await self._board.rollups.catch_up()
+                await self._board.rollups.save()
+            watch.stop()
+        return watch.taken()
+
+
+@asynccontextmanager
+async def filling(path: Path, traffic: Traffic) -> AsyncIterator[Filling]:
+    """A new store, to be filled with this traffic."""
+    await asyncio.to_thread(path.parent.mkdir)
+    clock = TrafficClock(traffic.start_ms)
+    async with open_board(path, clock) as board:
+        yield Filling(board, clock, traffic)
+    truncate_log(path)
+
+
 async def fill(folder: Path, traffic: Traffic) -> Filled:
     """A new store with this traffic: recorded, folded and saved as it comes."""
-    await asyncio.to_thread(folder.mkdir)
-    path, clock = folder / "ops.db", TrafficClock(traffic.start_ms)
-    watch, parts, recorded = Stopwatch(), list[Cost](), 0
-    async with open_board(path, clock) as board:
-        for batch in traffic.chunks():
-            watch.go()
-            await record(board, clock, batch)
-            recorded += len(batch)
-            ends_part = recorded * PARTS >= traffic.samples * (len(parts) + 1)
-            if ends_part:
-                await board.rollups.catch_up()
-            watch.stop()
-            if ends_part:
-                parts.append(watch.taken())
-                progress(f"{recorded:,} of {traffic.samples:,}: {parts[-1].wall:.1f} s")
-        await board.rollups.save()
-    truncate_log(path)
+    path = folder / STORE
+    async with filling(path, traffic) as store:
+        parts = [await take_part(store, traffic, part) for part in range(1, PARTS + 1)]
     return Filled(path, traffic.samples, parts)
+
+
+async def take_part(store: Filling, traffic: Traffic, part: int) -> Cost:
+    """The next tenth of the traffic, which is this one."""
+    upto = traffic.samples * part / PARTS
+    cost = await store.take(upto)
+    progress(f"{upto:,.0f} of {traffic.samples:,}: {cost.wall:.1f} s")
+    return cost
 
 
 def truncate_log(path: Path) -> None:

@@ -30,7 +30,9 @@ _CENTRE_OF_BUCKET = math.log2(2 * _GROWTH / (1 + _GROWTH)) * _BUCKETS_PER_OCTAVE
 
 def buckets_of(latencies_ns: Ints) -> Ints:
     """The index of the bucket that holds each latency; all are above zero."""
-    places = np.log2(latencies_ns)
+    # As floats first: log2 of integers makes them such too, and takes longer.
+    places = latencies_ns.astype(np.float64)
+    np.log2(places, out=places)
     places *= _BUCKETS_PER_OCTAVE
     places -= _NS_OFFSET
     found: Ints = np.ceil(places, out=places).astype(np.int64)

@@ -9,7 +9,8 @@ import numpy as np
 from .histogram_batch import HistogramBatch
 from .rollup import Rollups
 from .sample import Ints, SampleBatch, SeriesRows
-from .series import SeriesTable, ascends, first_of_each, last_of_each
+from .seen_times import first_of_each, last_of_each
+from .series import SeriesTable
 from .tier import EVER, Tier
 
 Span: TypeAlias = tuple[int, Rollups, int, int]
@@ -18,6 +19,7 @@ Span: TypeAlias = tuple[int, Rollups, int, int]
 _MERGE_AT = 32
 _MAX_FOLDED = 1 << 20
 _WORTH_A_FOLD = 8192
+_MAX_KEPT = 1 << 18
 
 
 class Pending:
@@ -47,6 +49,25 @@ class Pending:
         return self._parts[0]
 
 
+class _Room:
+    """Memory for a column, kept: to get it anew each time takes as long as filling it."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._kept: Ints = np.empty(0, np.int64)
+
+    def joined(self, columns: Sequence[Ints]) -> Ints:
+        """The columns one after another; what was joined before is gone."""
+        if len(columns) == 1:
+            return columns[0]
+        length = sum(map(len, columns))
+        if length > _MAX_KEPT:
+            return np.concatenate(columns)
+        if length > len(self._kept):
+            self._kept = np.empty(length, np.int64)
+        return np.concatenate(columns, out=self._kept[:length])
+
+
 class PendingMinutes:
     """A fold over batches: a `Pending` for each minute, and which entries made it.
 
@@ -59,6 +80,7 @@ class PendingMinutes:
         self.minutes: dict[int, Pending] = {}
         self.entries: list[tuple[int, int]] = []
         """Minute (its start in ms) and number of each entry, once for each minute it touches."""
+        self._ids, self._latency_ns, self._ended_at_ms = _Room(), _Room(), _Room()
 
     def evolve(self, batches: Sequence[tuple[int, SeriesRows]]) -> None:
         """Count what is in these entries, each with its number."""
@@ -77,9 +99,9 @@ class PendingMinutes:
         """Batches of one type, minute by minute."""
         joined = SampleBatch.joined([batch for batch in run if isinstance(batch, SampleBatch)])
         if joined:
-            ids = _one_after_another([self.series.ids_of(batch) for batch in joined])
-            latency_ns = _one_after_another([batch.latency_ns for batch in joined])
-            ended_at_ms = _one_after_another([batch.ended_at_ms for batch in joined])
+            ids = self._ids.joined([self.series.ids_of(batch) for batch in joined])
+            latency_ns = self._latency_ns.joined([batch.latency_ns for batch in joined])
+            ended_at_ms = self._ended_at_ms.joined([batch.ended_at_ms for batch in joined])
             self.series.see(ids, ended_at_ms)
             yield from by_span(ids, latency_ns, ended_at_ms)
         for batch in run:
@@ -87,10 +109,6 @@ class PendingMinutes:
                 ids = self.series.ids_of(batch)
                 self.series.see_measured(ids, batch.ended_at_ms)
                 yield from batch.by_span(ids, np.ones(len(batch), np.bool_), Tier.MINUTE)
-
-
-def _one_after_another(columns: Sequence[Ints]) -> Ints:
-    return columns[0] if len(columns) == 1 else np.concatenate(columns)
 
 
 def by_span(
@@ -131,11 +149,16 @@ def _bounds(ended_at_ms: Ints, span_ms: int) -> list[int]:
     a processor's cache.
     """
     first, last = int(ended_at_ms[0]) // span_ms, int(ended_at_ms[-1]) // span_ms
-    if not 0 <= last - first <= len(ended_at_ms) // _WORTH_A_FOLD or not ascends(ended_at_ms):
+    if not 0 <= last - first <= len(ended_at_ms) // _WORTH_A_FOLD or not _ascends(ended_at_ms):
         return []
     starts = np.arange(first, last + 2) * span_ms
     bounds: list[int] = np.searchsorted(ended_at_ms, starts).tolist()
     return bounds
+
+
+def _ascends(values: Ints) -> bool:
+    """Whether no value is less than the one before it."""
+    return bool((values[1:] >= values[:-1]).all())
 
 
 def _spans(ended_at_ms: Ints, span_ms: int) -> tuple[list[int], Ints]:

@@ -26,8 +26,13 @@ _BUCKET_OFFSET = 1 << (BUCKET_BITS - 1)
 _BUCKET_MASK = (1 << BUCKET_BITS) - 1
 PAST_SERIES = 1 << 46
 """More than any series' id: a cell has 62 bits."""
-_EXACT = 1 << 53
+_NO_LATENCY = np.iinfo(np.int64).max
+_COUNTED_AT_ONCE = 8_192
+"""So that what is made of them stays in a processor's cache, and in memory that is there already:
+what is larger is got from the system and given back each time, which takes as long as all else."""
 _MAX_DENSE = 1 << 23
+_SAMPLES_OF_AN_ABSENT_ID = 16
+"""So many are placed in the time that an id costs which none of them has."""
 Index: TypeAlias = slice | npt.NDArray[np.bool_]
 _NOTHING: Ints = np.empty(0, np.int64)
 
@@ -58,28 +63,17 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         """Of these samples: the fold."""
         if not len(series):
             return cls.none()
-        counts = np.bincount(series)
-        present = np.flatnonzero(counts)
-        places = series
-        if len(present) < len(counts):
-            position = np.zeros(len(counts), np.int64)
-            position[present] = np.arange(len(present))
-            places = position.take(series)
-        zero_count = np.zeros(len(present), np.int64)
-        placed, positive_ns = places, latency_ns
+        ids, count, places = _placed(series)
+        zero_count, sum_ns, max_ns = (np.zeros(len(ids), np.int64) for _ in range(3))
+        np.add.at(sum_ns, places, latency_ns)
+        np.maximum.at(max_ns, places, latency_ns)
         if int(latency_ns.min()) <= 0:
             positive = latency_ns > 0
-            placed, positive_ns = places[positive], latency_ns[positive]
-            zero_count += np.bincount(places[~positive], minlength=len(present))
-        max_ns = _totals(np.maximum, places, [latency_ns], len(present))
-        return cls(
-            present,
-            counts[present],
-            zero_count,
-            _sums(places, latency_ns, len(present)),
-            max_ns,
-            *_counted(present, placed, buckets_of(positive_ns), max_ns),
-        )
+            zero_count += np.bincount(places[~positive], minlength=len(ids))
+            places, latency_ns = places[positive], latency_ns[positive]
+        cells = _counted(ids, places, latency_ns, max_ns)
+        rows = np.flatnonzero(count)
+        return cls(ids[rows], count[rows], zero_count[rows], sum_ns[rows], max_ns[rows], *cells)
 
     @classmethod
     def of_histograms(
@@ -339,29 +333,39 @@ def _pieces(parts: Sequence[Rollups], bounds: Sequence[int]) -> Iterator[Sequenc
         yield [part.between(first, end) for part in parts]
 
 
-def _sums(places: Ints, values: Ints, length: int) -> Ints:
-    """Exact sums by place: in one pass where no sum can leave the integers of a float."""
-    if int(values.max()) * len(values) < _EXACT:
-        return np.bincount(places, values, length).astype(np.int64)
-    high, low = values >> 20, values & 0xFFFFF
-    return (_sums(places, high, length) << 20) + _sums(places, low, length)
+def _placed(series: Ints) -> tuple[Ints, Ints, Ints]:
+    """Ids that ascend, how often each is in `series`, and at which of them each of `series` is.
+
+    Ids that are not in `series` cost a little each, finding the places a little for each sample.
+    """
+    counts = np.bincount(series)
+    present = np.flatnonzero(counts)
+    if len(counts) - len(present) <= len(series) // _SAMPLES_OF_AN_ABSENT_ID:
+        return np.arange(len(counts)), counts, series
+    position = np.zeros(len(counts), np.int64)
+    position[present] = np.arange(len(present))
+    return present, counts[present], position.take(series)
 
 
-def _counted(present: Ints, places: Ints, buckets: Ints, max_ns: Ints) -> tuple[Ints, Ints]:
-    """Cells and their counts, from the place in `present` and the bucket of each latency."""
-    if not len(places):
-        return _NOTHING, _NOTHING
-    buckets += _BUCKET_OFFSET
-    low, high = _no_bounds(len(present))
-    np.minimum.at(low, places, buckets)
-    some = max_ns > 0
-    high[some] = buckets_of(max_ns[some]) + _BUCKET_OFFSET
+def _counted(ids: Ints, places: Ints, latency_ns: Ints, max_ns: Ints) -> tuple[Ints, Ints]:
+    """Cells and their counts, from the place in `ids` of each latency; these are above zero."""
+    min_ns = np.full(len(ids), _NO_LATENCY)
+    np.minimum.at(min_ns, places, latency_ns)
+    low, high = _no_bounds(len(ids))
+    some = np.flatnonzero(max_ns)
+    low[some], high[some] = (buckets_of(ns[some]) + _BUCKET_OFFSET for ns in (min_ns, max_ns))
     counters = _Counters(low, high)
     if counters.length > _MAX_DENSE:
-        return np.unique(present[places] << BUCKET_BITS | buckets, return_counts=True)
-    at = counters.start.take(places)
-    at += buckets
-    return counters.cells(np.bincount(at, minlength=counters.length), present)
+        cells = ids[places] << BUCKET_BITS | buckets_of(latency_ns) + _BUCKET_OFFSET
+        return np.unique(cells, return_counts=True)
+    counted = np.zeros(counters.length, np.int64)
+    start = counters.start + _BUCKET_OFFSET
+    for first in range(0, len(places), _COUNTED_AT_ONCE):
+        part = slice(first, first + _COUNTED_AT_ONCE)
+        at = start.take(places[part])
+        at += buckets_of(latency_ns[part])
+        np.add.at(counted, at, 1)
+    return counters.cells(counted, ids)
 
 
 def _no_bounds(length: int) -> tuple[Ints, Ints]:
@@ -386,7 +390,9 @@ class _Counters:
         """Cells and counts of these series, out of the counters that are above zero."""
         found = np.flatnonzero(counted > 0)
         buckets = np.diff(np.searchsorted(found, self._upto), prepend=0)
-        return found + np.repeat((series << BUCKET_BITS) - self.start, buckets), counted[found]
+        cell = np.repeat((series << BUCKET_BITS) - self.start, buckets)
+        cell += found
+        return cell, counted.take(found)
 
 
 def _merged_cells(

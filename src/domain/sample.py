@@ -98,7 +98,11 @@ class SeriesRows:
     def series_codes(self) -> Ints:
         """For each row a number that those of its series have in common within these."""
         methods, status_codes = len(self.methods), len(self.status_codes)
-        return (self.endpoint * methods + self.method) * status_codes + self.status
+        codes = self.endpoint * methods
+        codes += self.method
+        codes *= status_codes
+        codes += self.status
+        return codes
 
     def __len__(self) -> int:
         """How many rows there are."""

@@ -2,21 +2,31 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from .sample import Endpoint, Ints, Label, SeriesKey, SeriesRows
+from .seen_times import NEVER_MS, SeenTimes
 
 MAX_DENSE_CELLS = 4 * 1024 * 1024
-NEVER_MS = 1 << 62
-
+MAX_GRID_CELLS = 128 * 1024
 _UNKNOWN = -1
 _NOTHING: Ints = np.empty(0, np.int64)
 _Labels: TypeAlias = tuple[Sequence[Endpoint], Sequence[str], Sequence[int]]
 _Numbers: TypeAlias = tuple[Ints, Ints, Ints]
+
+
+class _Newest(NamedTuple):
+    """The labels of the newest batch, their numbers, and the id of each series they can make.
+
+    The grid is there from the second batch on that has the very same labels.
+    """
+
+    labels: _Labels = ((), (), ())
+    numbers: _Numbers = (_NOTHING, _NOTHING, _NOTHING)
+    grid: Ints | None = None
 
 
 class SeriesSeen(msgspec.Struct, omit_defaults=True):
@@ -53,7 +63,8 @@ class SeriesTable:
 
     def __init__(self, seen: Iterable[SeriesSeen] = ()) -> None:
         """Start with the series that a store knows, in the order of their ids."""
-        self.seen: list[SeriesSeen] = []
+        self._seen: list[SeriesSeen] = []
+        self._times = SeenTimes()
         self.measured: dict[str, int] = {}
         """When the newest histogram of a service ended, in ms; of those that have any."""
         self._ids: dict[SeriesKey, int] = {}
@@ -61,17 +72,25 @@ class SeriesTable:
         self._methods: dict[str, int] = {}
         self._status_codes: dict[int, int] = {}
         self._dense = np.full((16, 8, 8), _UNKNOWN, np.int32)
-        self._newest: tuple[_Labels, _Numbers] = (((), (), ()), (_NOTHING, _NOTHING, _NOTHING))
+        self._newest = _Newest()
         for known in seen:
             self._add(msgspec.structs.replace(known))
 
     def __len__(self) -> int:
         """How many series are known."""
-        return len(self.seen)
+        return len(self._seen)
+
+    @property
+    def seen(self) -> Sequence[SeriesSeen]:
+        """Every series by its id, and when it was seen until now."""
+        for series, first_ms, last_ms in zip(*self._times.take(), strict=True):
+            seen = self._seen[series]
+            seen.first_ms, seen.last_ms = first_ms, last_ms
+        return self._seen
 
     def key(self, series: int) -> SeriesKey:
         """The series with this id."""
-        return self.seen[series].key
+        return self._seen[series].key
 
     def find(self, key: SeriesKey) -> int | None:
         """The id of a series; None where it is not known."""
@@ -79,31 +98,52 @@ class SeriesTable:
 
     def ids_of(self, batch: SeriesRows) -> Ints:
         """The series id of each row; a series that was never seen gets the next one."""
-        numbers = self._numbers_of(batch)
+        before, newest = self._newest, self._numbered(batch)
         if not self._make_room():
             return self._looked_up(batch)
-        ids = self._found(batch, numbers)
+        if newest is before and newest.grid is None:
+            newest = self._with_grid(newest)
+        if newest.grid is not None:
+            return self._found_in(newest.grid, batch)
+        ids = self._found(batch, newest.numbers)
         if len(ids) and int(ids.min()) == _UNKNOWN:
-            for i in _first_of_each(batch, np.flatnonzero(ids == _UNKNOWN)):
-                self._id_at(batch, i)
-            ids = self._found(batch, numbers)
-        return ids.astype(np.int64)
+            for row in _first_unknown(ids, batch.series_codes()):
+                self._id_at(batch, row)
+            ids = self._found(batch, newest.numbers)
+        return ids
 
-    def _numbers_of(self, batch: SeriesRows) -> _Numbers:
-        """The numbers of the batch's labels; batches often have those of the one before."""
+    def _found_in(self, grid: Ints, batch: SeriesRows) -> Ints:
+        """The id of each row's series; the grid has them all from now on."""
+        codes = batch.series_codes()
+        ids = grid.take(codes)
+        if len(ids) and int(ids.min()) == _UNKNOWN:
+            for row in _first_unknown(ids, codes):
+                grid[codes[row]] = self._id_at(batch, row)
+            ids = grid.take(codes)
+        return ids
+
+    def _numbered(self, batch: SeriesRows) -> _Newest:
+        """The batch's labels with their numbers; batches often have those of the one before."""
         labels = (batch.endpoints, batch.methods, batch.status_codes)
-        known, numbers = self._newest
-        if any(now is not before for now, before in zip(labels, known, strict=True)):
+        newest = self._newest
+        if any(now is not before for now, before in zip(labels, newest.labels, strict=True)):
             numbers = (
                 _numbered(self._endpoints, batch.endpoints),
                 _numbered(self._methods, batch.methods),
                 _numbered(self._status_codes, batch.status_codes),
             )
-            self._newest = labels, numbers
-        return numbers
+            self._newest = newest = _Newest(labels, numbers)
+        return newest
 
-    def _found(self, batch: SeriesRows, numbers: _Numbers) -> npt.NDArray[np.int32]:
-        """What the dense array has for each sample."""
+    def _with_grid(self, newest: _Newest) -> _Newest:
+        """With the id of each series that these labels can make, by its code, if they are few."""
+        if math.prod(map(len, newest.labels)) <= MAX_GRID_CELLS:
+            grid = self._dense[np.ix_(*newest.numbers)].astype(np.int64).reshape(-1)
+            self._newest = newest = newest._replace(grid=grid)
+        return newest
+
+    def _found(self, batch: SeriesRows, numbers: _Numbers) -> Ints:
+        """What the dense array has for each row."""
         # Once: another thread, which folds, may put a larger one in its place meanwhile.
         dense = self._dense
         endpoint, method, status = numbers
@@ -111,7 +151,7 @@ class SeriesTable:
         at = (endpoint * (methods * status_codes)).take(batch.endpoint)
         at += (method * status_codes).take(batch.method)
         at += status.take(batch.status)
-        return dense.reshape(-1).take(at)
+        return dense.reshape(-1).take(at).astype(np.int64)
 
     def _looked_up(self, batch: SeriesRows) -> Ints:
         return np.array([self._id_at(batch, i) for i in range(len(batch))], np.int64)
@@ -125,30 +165,13 @@ class SeriesTable:
 
     def see(self, ids: Ints, ended_at_ms: Ints) -> None:
         """Note when the series of these samples were seen."""
-        if not len(ids):
-            return
-        last = last_of_each(ids, ended_at_ms, len(self.seen))
-        present = np.flatnonzero(last >= 0)
-        # Compared in place: for a thousand series, min() and max() are a tenth of the whole fold.
-        for series, last_ms in zip(present.tolist(), last[present].tolist(), strict=True):
-            seen = self.seen[series]
-            if last_ms > seen.last_ms:  # noqa: PLR1730
-                seen.last_ms = last_ms
-        earliest = int(ended_at_ms.min())
-        if any(self.seen[series].first_ms > earliest for series in present.tolist()):
-            self._see_first(present, ids, ended_at_ms)
-
-    def _see_first(self, present: Ints, ids: Ints, ended_at_ms: Ints) -> None:
-        """Mostly there is no need to: what ends now was seen before."""
-        first = first_of_each(ids, ended_at_ms, len(self.seen))
-        for series, first_ms in zip(present.tolist(), first[present].tolist(), strict=True):
-            seen = self.seen[series]
-            seen.first_ms = min(seen.first_ms, first_ms)
+        if len(ids):
+            self._times.see(ids, ended_at_ms)
 
     def see_measured(self, ids: Ints, ended_at_ms: Ints) -> None:
         """Note when histograms of these series were measured."""
         for series, ended_at in zip(ids.tolist(), ended_at_ms.tolist(), strict=True):
-            seen = self.seen[series]
+            seen = self._seen[series]
             seen.measured_first_ms = min(seen.measured_first_ms, ended_at)
             seen.measured_last_ms = max(seen.measured_last_ms, ended_at)
             service = seen.key.service
@@ -165,8 +188,9 @@ class SeriesTable:
 
     def _add(self, seen: SeriesSeen) -> None:
         key = seen.key
-        series = self._ids[key] = len(self.seen)
-        self.seen.append(seen)
+        series = self._ids[key] = len(self._seen)
+        self._times.add(seen.first_ms, seen.last_ms)
+        self._seen.append(seen)
         if seen.measured_last_ms > self.measured.get(key.service, -1):
             self.measured[key.service] = seen.measured_last_ms
         endpoint = Endpoint(key.service, key.route)
@@ -195,39 +219,11 @@ class SeriesTable:
         return True
 
 
-def _first_of_each(batch: SeriesRows, rows: Ints) -> list[int]:
-    """Of these rows, the first of each series, in the order of the rows."""
-    codes = batch.series_codes()[rows]
-    first: list[int] = rows[np.sort(np.unique(codes, return_index=True)[1])].tolist()
+def _first_unknown(ids: Ints, codes: Ints) -> list[int]:
+    """Of the rows without an id, the first of each series, in the order of the rows."""
+    rows = np.flatnonzero(ids == _UNKNOWN)
+    first: list[int] = rows[np.sort(np.unique(codes[rows], return_index=True)[1])].tolist()
     return first
-
-
-def first_of_each(places: Ints, values: Ints, length: int) -> Ints:
-    """The least value at each place.
-
-    Values that ascend, as ends mostly do, need no comparing: the one that is written last stays.
-    """
-    least = np.full(length, np.iinfo(np.int64).max)
-    if ascends(values):
-        least[places[::-1]] = values[::-1]
-    else:
-        np.minimum.at(least, places, values)
-    return least
-
-
-def last_of_each(places: Ints, values: Ints, length: int) -> Ints:
-    """The greatest value at each place; -1 where there is none."""
-    greatest = np.full(length, -1)
-    if ascends(values):
-        greatest[places] = values
-    else:
-        np.maximum.at(greatest, places, values)
-    return greatest
-
-
-def ascends(values: Ints) -> bool:
-    """Whether no value is less than the one before it."""
-    return bool((values[1:] >= values[:-1]).all())
 
 
 def _numbered(known: dict[Label, int], labels: Sequence[Label]) -> Ints:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..adapters.http import request_id
 from ..domain.instant import NS_PER_MS, format_instant
+from .log_descriptor import DescriptorHandler
 
 FIELDS = "fields"
 """The attribute of a record, given as `extra`, whose members stand beside its message."""
@@ -91,12 +92,19 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def _to_stderr() -> logging.Handler:
+    try:
+        return DescriptorHandler(sys.stderr.fileno())
+    except OSError:  # it is no file, but what a program put in its place
+        return logging.StreamHandler()
+
+
 def log_to_stderr() -> None:
     """Log warnings and faults of the whole process to standard error, and what ends it.
 
-    uvicorn's are among them.
+    uvicorn's are among them. Where nobody reads them, lines are left out, and counted.
     """
-    handler = logging.StreamHandler()
+    handler = _to_stderr()
     terminal = sys.stderr.isatty()
     colour = terminal and not os.environ.get("NO_COLOR")
     handler.setFormatter(TerminalLines(colour=colour) if terminal else JsonLines())

@@ -84,17 +84,22 @@ class Server:
 
 @contextmanager
 def serving(
-    store: str, *flags: str, wrapper: Sequence[str] = (), **settings: str
+    store: str,
+    *flags: str,
+    wrapper: Sequence[str] = (),
+    errors: IO[bytes] | None = None,
+    **settings: str,
 ) -> Iterator[Server]:
     """A server over `store`, ready for requests; killed at the end unless it ended itself.
 
-    `wrapper` is a command that becomes the server, such as one that limits it.
+    `wrapper` is a command that becomes the server, such as one that limits it; `errors` takes its
+    standard error, which otherwise comes with its output.
     """
     chosen = {"OPS_API_TOKEN": TOKEN, "OPS_STORE": store} | settings
     chosen = {name: value for name, value in chosen.items() if value}
     reading, writing = os.pipe()
     with os.fdopen(reading) as stdout, Path(os.devnull).open() as nothing:
-        streams = (nothing.fileno(), writing, writing)
+        streams = (nothing.fileno(), writing, errors.fileno() if errors else writing)
         command = ("serve", "--port", "0", *flags)
         try:
             process = _started(wrapper, command, environment(**chosen), streams)

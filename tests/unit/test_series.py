@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opsboard.domain import series as series_module
 from opsboard.domain.sample import SampleBatch, SeriesKey
+from opsboard.domain.seen_times import NEVER_MS
 from opsboard.domain.series import SeriesSeen, SeriesTable
 
 KEYS = st.builds(
@@ -72,6 +73,34 @@ def test_labels_that_no_sample_uses_are_no_series() -> None:
     assert table.ids_of(both).tolist() == [1, 0]
 
 
+@pytest.mark.parametrize("cells", [0, 1_024])
+@given(st.lists(KEYS, min_size=1, max_size=30), st.data())
+def test_batches_with_the_same_labels_find_the_same_ids_however_they_are_looked_up(
+    cells: int, keys: list[SeriesKey], data: st.DataObject
+) -> None:
+    whole = batch(keys)
+    rows = st.lists(st.integers(0, len(keys) - 1), max_size=10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(series_module, "MAX_GRID_CELLS", cells)
+        table = SeriesTable()
+        expected: dict[SeriesKey, int] = {}
+        for some in data.draw(st.lists(rows, max_size=6)):
+            part = SampleBatch(
+                endpoints=whole.endpoints,
+                methods=whole.methods,
+                status_codes=whole.status_codes,
+                endpoint=whole.endpoint[some],
+                method=whole.method[some],
+                status=whole.status[some],
+                latency_ns=whole.latency_ns[some],
+                ended_at_ms=whole.ended_at_ms[some],
+            )
+            for row in some:
+                expected.setdefault(keys[row], len(expected))
+            assert table.ids_of(part).tolist() == [expected[keys[row]] for row in some]
+    assert [seen.key for seen in table.seen] == list(expected)
+
+
 def test_every_status_code_there_is_has_a_series_of_its_own() -> None:
     table = SeriesTable()
     keys = [key(f"/{n}", status) for n in range(40) for status in range(100, 600)]
@@ -89,7 +118,20 @@ def test_it_notes_when_each_series_was_seen_first_and_last() -> None:
     assert [(s.key.route, s.first_ms, s.last_ms) for s in table.seen] == [
         ("/0", 40, 90),
         ("/1", 65, 65),
-        ("/never", series_module.NEVER_MS, -1),
+        ("/never", NEVER_MS, -1),
+    ]
+
+
+def test_what_was_seen_is_noted_once_asked_and_goes_on_from_there() -> None:
+    table = SeriesTable([SeriesSeen(key(f"/{n}"), 100, 200) for n in range(70)])
+    ids = table.ids_of(batch([key("/69"), key("/new"), key("/0")]))
+    for ends in ([150, 150, 150], [90, 160, 250]):
+        table.see(ids, np.array(ends))
+        assert [(s.first_ms, s.last_ms) for s in table.seen[1:69]] == [(100, 200)] * 68
+    assert [(table.seen[id].first_ms, table.seen[id].last_ms) for id in ids] == [
+        (90, 200),
+        (150, 160),
+        (100, 250),
     ]
 
 

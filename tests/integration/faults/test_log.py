@@ -5,6 +5,7 @@ import logging
 import os
 import pty
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,28 @@ def test_a_server_says_when_it_starts_and_stops_and_nothing_of_requests(tmp_path
     assert (started["writes_open"], started["reads_open"]) == (True, True)
     assert ended["message"] == "ended: every request was answered, the journal is flushed"
     assert (ended["cut_off"], ended["unwritten"]) == (0, 0)
+
+
+def test_a_log_that_nobody_reads_stops_nothing(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"." * 4_096)
+    os.set_blocking(writing, True)
+    store = f"sqlite:///{tmp_path / 'ops.db'}"
+    with os.fdopen(writing, "wb") as full, serving(store, errors=full) as server:
+        assert server.post_event().status_code == 200
+        assert server.client.get("/livez").status_code == 200
+        with os.fdopen(reading, "rb") as pipe:
+            os.set_blocking(reading, False)
+            assert set(pipe.read()) == set(b".")
+            os.set_blocking(reading, True)
+            assert server.stop() == 0
+            full.close()
+            told, ended = map(json.loads, pipe.read().splitlines())
+    assert told["message"] == "lines left out of a log that nobody read: 1"
+    assert ended["message"] == "ended: every request was answered, the journal is flushed"
 
 
 async def test_a_fault_has_the_id_that_the_client_gets(caplog: pytest.LogCaptureFixture) -> None:
