@@ -1,4 +1,4 @@
-"""Lets pytest collect the pages: README.md and docs/ are tests too; and says who runs what, when."""
+"""Lets pytest collect the pages: README.md and docs/ are tests too. Says what runs where and when."""
 
 import os
 
