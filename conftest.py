@@ -1,4 +1,4 @@
-"""Lets pytest collect the pages: README.md and docs/ are tests too. Says what runs where and when."""
+"""Lets pytest collect the pages, which are tests too, and says in what order and by how many."""
 
 import os
 
