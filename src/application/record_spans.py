@@ -10,7 +10,7 @@ from ..domain.entry import IdempotencyKey
 from ..domain.exception_event import EventFields, exception_event
 from ..domain.instant import NS_PER_MS, format_instant
 from ..domain.origin import Origin
-from ..domain.recent_ids import as_ids
+from ..domain.recent_ids import as_ids, ids_of_rows
 from ..domain.sample import Ints, SeriesKey
 from ..domain.secret_keys import SecretKeys
 from ..domain.span import SpanColumns, SpanSamples, samples_of
@@ -96,8 +96,8 @@ class SpanRecorder:
         good = np.flatnonzero(samples.good)
         if not len(good) or not self._histograms.some_counted:
             return Counter()
-        numbers = np.array(spans.numbers, np.int64)[good]
-        batch = self._samples.batch_of(numbers, samples.latency_ns[good], samples.ended_at_ms[good])
+        latency_ns, ended_at_ms = samples.latency_ns[good], samples.ended_at_ms[good]
+        batch = self._samples.batch_of(spans.numbers[good], latency_ns, ended_at_ms)
         known = good[self._histograms.already_counted(batch)]
         samples.good[known] = False
         return Counter({ALREADY_COUNTED: len(known)} if len(known) else {})
@@ -106,16 +106,15 @@ class SpanRecorder:
         self, spans: SpanColumns, samples: SpanSamples, key: IdempotencyKey
     ) -> None:
         good = np.flatnonzero(samples.good)
-        numbers = np.array(spans.numbers, np.int64)
 
         async def append(new: Ints) -> None:
             rows = good[new]
             await self._samples.record_numbered(
-                numbers[rows], samples.latency_ns[rows], samples.ended_at_ms[rows], key
+                spans.numbers[rows], samples.latency_ns[rows], samples.ended_at_ms[rows], key
             )
 
         if len(good):
-            ids = as_ids([spans.ids[row] for row in good.tolist()])
+            ids = ids_of_rows(spans.ids[good])
             self._count(SPANS, len(good), await self._once.record(ids, append))
 
     async def _record_exceptions(

@@ -1,8 +1,8 @@
 """Spans of HTTP servers, as OpenTelemetry has them: each is a request sample."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ UNKNOWN_SERVICE = "unknown_service"
 SERVER_ERROR = 500
 CLIENT_CLOSED_REQUEST = 499
 TRACE_ID_LENGTH = 16
-IDS_LENGTH = 24
+SPAN_ID_LENGTH = 8
 
 METHOD, ROUTE, STATUS = "http.request.method", "http.route", "http.response.status_code"
 ROLES: Mapping[str, str] = {
@@ -42,13 +42,32 @@ STABLE = frozenset({METHOD, ROUTE, STATUS})
 _DIGITS = 3
 
 
-class SpanColumns(NamedTuple):
-    """Server spans: the number of each one's series, its trace and span id, and times in ns."""
+Words: TypeAlias = npt.NDArray[np.uint64]
 
-    numbers: list[int]
-    ids: Sequence[bytes]
-    starts: npt.NDArray[np.uint64]
-    ends: npt.NDArray[np.uint64]
+
+class SpanColumns(NamedTuple):
+    """Server spans: the number of each one's series, its ids, and times in ns.
+
+    The ids are a row of three words: the trace id in two, and the span id. They are all 0 where
+    one of them is too long or too short.
+    """
+
+    numbers: Ints
+    ids: Words
+    starts: Words
+    ends: Words
+
+    @classmethod
+    def none(cls) -> "SpanColumns":
+        """No spans."""
+        nothing = np.zeros(0, np.uint64)
+        return cls(np.zeros(0, np.int64), nothing.reshape(0, 3), nothing, nothing)
+
+    def chosen(self, places: Ints) -> "SpanColumns":
+        """The spans in these places, in the order of these."""
+        return SpanColumns(
+            self.numbers[places], self.ids[places], self.starts[places], self.ends[places]
+        )
 
 
 class SpanSamples(NamedTuple):
@@ -91,13 +110,8 @@ def samples_of(spans: SpanColumns, now_ms: int, oldest_ms: int) -> SpanSamples:
 
 def _no_ids(spans: SpanColumns) -> Mask:
     """Which have no ids: a sender that leaves them at 0 would have all but one span passed over."""
-    lengths = np.array(list(map(len, spans.ids)), np.int64)
-    bad: Mask = lengths != IDS_LENGTH
-    whole = np.flatnonzero(~bad)
-    ids = spans.ids if len(whole) == len(bad) else [spans.ids[row] for row in whole.tolist()]
-    columns = np.frombuffer(b"".join(ids), np.uint8).reshape(-1, IDS_LENGTH)
-    given = columns[:, :TRACE_ID_LENGTH].any(1) & columns[:, TRACE_ID_LENGTH:].any(1)
-    bad[whole[~given]] = True
+    first, second, span_id = spans.ids.T
+    bad: Mask = ((first | second) == 0) | (span_id == 0)
     return bad
 
 

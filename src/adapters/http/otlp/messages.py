@@ -24,7 +24,7 @@ _KINDS = {
 _MESSAGES: Mapping[str, Sequence[tuple[str, int, str]]] = {
     "Traces": [("resource_spans", 1, "repeated ResourceSpans")],
     "ResourceSpans": [("resource", 1, "bytes"), ("scope_spans", 2, "repeated ScopeSpans")],
-    "ScopeSpans": [("spans", 2, "repeated Span")],
+    "ScopeSpans": [("spans", 2, "repeated bytes")],
     "Span": [
         ("trace_id", 1, "bytes"),
         ("span_id", 2, "bytes"),
@@ -79,7 +79,9 @@ def _message(name: str) -> Any:
 
 
 Traces = _message("Traces")
-"""`ExportTraceServiceRequest`; resources, attributes and events are bytes."""
+"""`ExportTraceServiceRequest`; resources and spans are bytes."""
+Span = _message("Span")
+"""`Span`; attributes and events are bytes."""
 Logs = _message("Logs")
 """`ExportLogsServiceRequest`; text is bytes, so that one wrong character spoils one record."""
 ExportResponse = _message("ExportResponse")

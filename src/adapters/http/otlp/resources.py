@@ -1,7 +1,7 @@
 """Who sent it: what is looked at of a resource, in either encoding."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ProtobufResource
@@ -12,6 +12,7 @@ from ....domain.span import service_of
 from ....domain.validation import InvalidInput
 from .attributes import JsonKeyValue, json_attributes, protobuf_attributes
 from .encoding import Encoding, decode_json, decode_protobuf
+from .uniformity import Uniformity
 
 MAX_KNOWN = 1_024
 OLD_ENVIRONMENT = "deployment.environment"
@@ -39,10 +40,17 @@ _ATTRIBUTES: Mapping[Encoding, Callable[[bytes], dict[str, Any]]] = {
 }
 
 
+class Places(NamedTuple):
+    """Where the attributes stand that name a series, and what picks them out of all."""
+
+    of_naming: Sequence[int]
+    pick: Callable[[Any], tuple[Any, ...]]
+
+
 class Resource:
     """A service, its version and environment; or what is wrong with it."""
 
-    __slots__ = ("fault", "origin", "places", "series", "service")
+    __slots__ = ("fault", "origin", "places", "series", "service", "uniformity")
 
     def __init__(self, attributes: Mapping[str, Any], fault: InvalidInput | None = None) -> None:
         """Look at these attributes."""
@@ -58,10 +66,11 @@ class Resource:
             fit_text(str(attributes.get(SERVICE_VERSION) or ""), MAX_ORIGIN_LENGTH),
             fit_text(str(environment or ""), MAX_ORIGIN_LENGTH),
         )
-        self.series: dict[bytes, int] = {}
+        self.series: dict[Hashable, int] = {}
         """The series of its spans, by the bytes of the attributes that named it."""
-        self.places: dict[int, Callable[[Any], tuple[Any, ...]]] = {}
-        """Of spans with so many attributes: what picks those that name a series."""
+        self.places: dict[int, Places] = {}
+        """Of spans with so many attributes: where those are that name a series."""
+        self.uniformity = Uniformity()
 
 
 class Resources:

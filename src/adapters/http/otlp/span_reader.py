@@ -2,26 +2,27 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from itertools import compress
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import Any
+
+import numpy as np
 
 from ....application.record import SampleRecorder
 from ....application.record_spans import SpanException, Spans
-from ....domain.sample import SeriesKey
+from ....domain.sample import Ints, SeriesKey
 from ....domain.span import (
     ROLES,
     STABLE,
-    TRACE_ID_LENGTH,
     SpanColumns,
     series_of,
 )
 from ....domain.validation import InvalidInput
 from .encoding import Encoding
-from .resources import Resource, Resources
-from .trace_messages import FORMS, SpanEvent
+from .resources import Places, Resource, Resources
+from .span_block import SpanBlock, together
+from .trace_messages import FORMS, SERVER, SpanEvent
 
 MAX_KNOWN = 65_536
 MAX_KNOWN_BYTES = 1_024
@@ -29,21 +30,8 @@ MAX_PLACES = 256
 SPANS_AT_ONCE = 2_000
 """After so many, other requests have their turn."""
 
-_SERVER = frozenset({2, "SPAN_KIND_SERVER"})
 _FAILED = frozenset({2, "STATUS_CODE_ERROR"})
 _NOT_KEPT = -1
-
-_columns = attrgetter(
-    "attributes", "trace_id", "span_id", "start_time_unix_nano", "end_time_unix_nano"
-)
-_together = b",".join
-"""Attributes as one key, which no others have: JSON can be cut at such commas in one way only, and
-between the fields of a protobuf message, where an attribute ends, no comma can stand."""
-
-
-def _none(_: Any) -> tuple[Any, ...]:
-    """Picks nothing: for so many attributes, no places are known yet."""
-    return ()
 
 
 class _Gathered:
@@ -51,23 +39,10 @@ class _Gathered:
 
     def __init__(self) -> None:
         self.parts: list[tuple[Resource, Sequence[Any]]] = []
-        self.numbers: list[int] = []
-        self.trace_ids: list[Any] = []
-        self.span_ids: list[Any] = []
-        self.starts: list[Any] = []
-        self.ends: list[Any] = []
+        self.columns: list[SpanColumns] = []
+        self.with_events: list[tuple[Resource, Any]] = []
         self.not_kept = 0
         self.faults: Counter[str] = Counter()
-
-    def keep(self, numbers: Sequence[int], columns: Sequence[Sequence[Any]]) -> None:
-        """Those spans that have the number of a series."""
-        found: list[Sequence[Any]] = [numbers, *columns]
-        if min(numbers) < 0:
-            kept = [number >= 0 for number in numbers]
-            found = [list(compress(column, kept)) for column in found]
-        gathered = (self.numbers, self.trace_ids, self.span_ids, self.starts, self.ends)
-        for column, more in zip(gathered, found, strict=True):
-            column.extend(more)
 
 
 class SpanReader:
@@ -97,13 +72,7 @@ class SpanReader:
             if walked >= SPANS_AT_ONCE:
                 walked = 0
                 await asyncio.sleep(0)
-        form = self._form
-        columns = SpanColumns(
-            gathered.numbers,
-            form.ids(gathered.trace_ids, gathered.span_ids),
-            form.times(gathered.starts),
-            form.times(gathered.ends),
-        )
+        columns = _one_after_another(gathered.columns)
         origins = {resource.origin for resource, _ in gathered.parts if resource.fault is None}
         exceptions = self._exceptions(gathered)
         return Spans(columns, gathered.not_kept, gathered.faults, exceptions, origins)
@@ -117,36 +86,55 @@ class SpanReader:
                     yield resource, spans[start : start + SPANS_AT_ONCE]
 
     def _walk(self, resource: Resource, spans: Sequence[Any], gathered: _Gathered) -> None:
-        """Take them column by column: what is done to each of them then takes no Python."""
-        served = [span for span in spans if span.kind in _SERVER]
-        gathered.not_kept += len(spans) - len(served)
-        if not served:
-            return
-        attributes, *columns = zip(*map(_columns, served), strict=True)
-        gathered.keep(self._numbers(resource, served, attributes, gathered), columns)
+        part = self._form.part(spans, resource.uniformity)
+        gathered.not_kept += part.not_kept
+        in_order = sorted(part.with_events, key=itemgetter(0))
+        gathered.with_events.extend((resource, span) for _, span in in_order)
+        found = [self._kept(resource, block, gathered) for block in part.blocks]
+        if len(found) == 1:
+            gathered.columns.append(found[0][1])
+        elif found:
+            order = np.argsort(np.concatenate([rows for rows, _ in found]))
+            columns = _one_after_another([columns for _, columns in found])
+            gathered.columns.append(columns.chosen(order))
 
-    def _numbers(
-        self,
-        resource: Resource,
-        spans: Sequence[Any],
-        attributes: Sequence[Any],
-        gathered: _Gathered,
-    ) -> Sequence[int]:
+    def _kept(
+        self, resource: Resource, block: SpanBlock, gathered: _Gathered
+    ) -> tuple[Ints, SpanColumns]:
+        """Those spans that have a series, and their places."""
+        numbers = np.array(self._numbers(resource, block, gathered), np.int64)
+        kept = np.flatnonzero(numbers >= 0)
+        return block.rows[kept], SpanColumns(numbers[kept], *block.columns(kept))
+
+    def _numbers(self, resource: Resource, block: SpanBlock, gathered: _Gathered) -> Sequence[int]:
         """The number of each span's series, -1 where it has none."""
-        number_of, places_of = resource.series.get, resource.places.get
-        numbers = [
-            number_of(_together(places_of(len(each), _none)(each))) if each else None
-            for each in attributes
-        ]
+        keys = block.naming(resource.places)
+        numbers = [*map(resource.series.get, keys)]
+        known = [number for number in numbers if number is not None]
+        if len(known) == len(numbers):
+            return known
         return [
-            self._series(resource, span, gathered) if number is None else number
-            for number, span in zip(numbers, spans, strict=True)
+            self._number(resource, block.span(at), keys[at], gathered) if number is None else number
+            for at, number in enumerate(numbers)
         ]
 
-    def _series(self, resource: Resource, span: Any, gathered: _Gathered) -> int:
-        """The number of a span's series, where its attributes stand in places not known yet."""
+    def _number(self, resource: Resource, span: Any, key: Hashable, gathered: _Gathered) -> int:
+        """The number of a span's series, where its attributes are not known by this key."""
         attributes = [*map(bytes, span.attributes or ())]
-        naming = _together(raw for raw in attributes if raw in self._meanings)
+        places = resource.places.get(len(attributes))
+        naming = together(places.pick(attributes)) if places else b""
+        number = resource.series.get(naming)
+        if number is None:
+            number = self._series(resource, span, attributes, gathered)
+        if key and resource.series.get(naming) == number:
+            self._hold(resource, key, number)
+        return number
+
+    def _series(
+        self, resource: Resource, span: Any, attributes: Sequence[bytes], gathered: _Gathered
+    ) -> int:
+        """The number of a span's series, where its attributes stand in places not known yet."""
+        naming = together(raw for raw in attributes if raw in self._meanings)
         found = resource.series.get(naming)
         if found is not None:
             return found
@@ -195,16 +183,19 @@ class SpanReader:
         places = [place for place, raw in enumerate(attributes) if raw in self._meanings]
         naming = [attributes[place] for place in places]
         roles = {ROLES[self._meanings[raw][0]] for raw in naming}
-        together = _together(naming)
-        if not roles >= STABLE or len(together) > MAX_KNOWN_BYTES:
+        key = together(naming)
+        if not roles >= STABLE or len(key) > MAX_KNOWN_BYTES:
             return
+        self._hold(resource, key, number)
+        if len(attributes) <= MAX_PLACES:
+            resource.places.setdefault(len(attributes), Places(places, itemgetter(*places)))
+
+    def _hold(self, resource: Resource, key: Hashable, number: int) -> None:
         if self._remembered >= MAX_KNOWN:
             self._remembered = 0
             self._resources.forget_series()
         self._remembered += 1
-        resource.series[together] = number
-        if len(attributes) <= MAX_PLACES:
-            resource.places.setdefault(len(attributes), itemgetter(*places))
+        resource.series[key] = number
 
     def _exceptions(self, gathered: _Gathered) -> Sequence[SpanException]:
         """Those on spans of any kind.
@@ -213,27 +204,22 @@ class SpanReader:
         """
         found = [
             (resource, span, event)
-            for resource, spans in gathered.parts
+            for resource, span in gathered.with_events
             if resource.fault is None
-            for span in spans
-            if span.events
             for event in self._events(span, gathered)
         ]
         if not found:
             return ()
         series = self._series_of_traces(gathered, {span.trace_id for _, span, _ in found})
-        spans = [span for _, span, _ in found]
-        ids = self._form.ids([s.trace_id for s in spans], [s.span_id for s in spans])
         return [
             SpanException(
                 resource.service,
-                id[:TRACE_ID_LENGTH],
-                id[TRACE_ID_LENGTH:],
+                *self._form.ids(span),
                 event.time,
                 {**event.attributes, **resource.origin.attributes},
                 series.get((resource.service, span.trace_id)),
             )
-            for (resource, span, event), id in zip(found, ids, strict=True)
+            for resource, span, event in found
         ]
 
     def _events(self, span: Any, gathered: _Gathered) -> Iterable[SpanEvent]:
@@ -254,10 +240,18 @@ class SpanReader:
         """The series that each of these traces has in a service."""
         series = {}
         for resource, spans in gathered.parts:
-            for span in spans:
-                if span.kind in _SERVER and span.trace_id in traces:
+            for span in map(self._form.span, spans):
+                if span.kind in SERVER and span.trace_id in traces:
                     with suppress(InvalidInput):
                         key = self._key(resource, span, map(bytes, span.attributes or ()))
                         if key is not None:
                             series[resource.service, span.trace_id] = key
         return series
+
+
+def _one_after_another(columns: Sequence[SpanColumns]) -> SpanColumns:
+    if len(columns) == 1:
+        return columns[0]
+    if not columns:
+        return SpanColumns.none()
+    return SpanColumns(*map(np.concatenate, zip(*columns, strict=True)))

@@ -1,15 +1,15 @@
 """The traces of a request in either encoding, under the same names."""
 
-from collections.abc import Callable, Sequence
-from operator import add
+from collections.abc import Callable, Iterable, Sequence
+from itertools import compress
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as WholeSpan
 
-from ....domain.span import IDS_LENGTH, ROLES
+from ....domain.span import ROLES, SPAN_ID_LENGTH, TRACE_ID_LENGTH, Words
 from ....domain.validation import InvalidInput
 from .attributes import (
     JsonKeyValue,
@@ -20,7 +20,10 @@ from .attributes import (
     protobuf_attributes,
 )
 from .encoding import Encoding, decode_json, decode_protobuf
-from .messages import Traces
+from .messages import Span, Traces
+from .span_block import ColumnsOf, Part, SpanObjects
+from .span_layout import by_layout
+from .uniformity import Uniformity
 
 Attributes = dict[str, Any]
 
@@ -67,6 +70,9 @@ class _JsonEvent(msgspec.Struct, rename="camel"):
     attributes: list[JsonKeyValue] | None = None
 
 
+SERVER = frozenset({2, "SPAN_KIND_SERVER"})
+_NO_IDS = bytes(TRACE_ID_LENGTH), bytes(SPAN_ID_LENGTH)
+_kind, _events = attrgetter("kind"), attrgetter("events")
 _NAME_TAG = b"\n"
 _NAMES = frozenset(name.encode() for name in ROLES)
 _decode_traces = msgspec.json.Decoder(_JsonTraces, strict=False).decode
@@ -77,19 +83,46 @@ _decode_event = msgspec.json.Decoder(_JsonEvent).decode
 class TraceForm(NamedTuple):
     """How one encoding is read; each may raise `InvalidInput`.
 
-    Spans have OTLP's fields. Each attribute is the bytes that `attribute` reads: the same attribute
-    is mostly the same bytes, so it is read once.
+    `part` takes spans as they were decoded, and `span` makes one that has OTLP's fields of it.
+    Each attribute is the bytes that `attribute` reads: the same attribute is mostly the same bytes,
+    so it is read once.
     `may_matter` tells, faster than that, most of those whose name is none of `ROLES`, as
     `may_be_exception` does most of those events that `event` need not read.
     """
 
     decode: Callable[[bytes], Any]
+    part: Callable[[Sequence[Any], Uniformity], Part]
+    span: Callable[[Any], Any]
+    ids: Callable[[Any], tuple[bytes, bytes]]
     attribute: Callable[[bytes], tuple[str, Any]]
     may_matter: Callable[[bytes], bool]
-    ids: Callable[[Sequence[Any], Sequence[Any]], Sequence[bytes]]
-    times: Callable[[Sequence[Any]], npt.NDArray[np.uint64]]
     may_be_exception: Callable[[bytes], bool]
     event: Callable[[bytes], SpanEvent]
+
+
+def _of_objects(rows: Sequence[int], spans: Sequence[Any], columns_of: ColumnsOf) -> Part:
+    """Spans that were decoded one by one, and their places."""
+    kinds = [*map(_kind, spans)]
+    events = [*map(_events, spans)]
+    with_events = list(compress(zip(rows, spans, strict=True), events)) if any(events) else []
+    served = spans
+    if not SERVER.issuperset(kinds):
+        are_served = [kind in SERVER for kind in kinds]
+        rows, served = list(compress(rows, are_served)), list(compress(spans, are_served))
+    blocks = [SpanObjects(np.array(rows, np.int64), served, columns_of)] if served else []
+    return Part(blocks, len(spans) - len(served), with_events)
+
+
+def _protobuf_span(raw: bytes) -> Any:
+    return decode_protobuf(Span, raw)
+
+
+def _protobuf_part(spans: Sequence[bytes], uniformity: Uniformity) -> Part:
+    alike = by_layout(spans, uniformity)
+    left = [_protobuf_span(spans[row]) for row in alike.left]
+    blocks, not_kept, with_events = _of_objects(alike.left, left, _PROTOBUF_COLUMNS)
+    eventful = [(row, _protobuf_span(spans[row])) for row in alike.with_events]
+    return Part([*alike.blocks, *blocks], alike.not_kept + not_kept, [*eventful, *with_events])
 
 
 def _protobuf_may_matter(raw: bytes) -> bool:
@@ -98,7 +131,7 @@ def _protobuf_may_matter(raw: bytes) -> bool:
 
 
 def _protobuf_event(raw: bytes) -> SpanEvent:
-    event = decode_protobuf(Span.Event, raw)
+    event = decode_protobuf(WholeSpan.Event, raw)
     return SpanEvent(event.name, event.time_unix_nano, protobuf_attributes(event.attributes))
 
 
@@ -112,19 +145,43 @@ def _json_event(raw: bytes) -> SpanEvent:
     return SpanEvent(event.name or "", time, json_attributes(event.attributes))
 
 
-def _protobuf_ids(trace_ids: Sequence[bytes], span_ids: Sequence[bytes]) -> Sequence[bytes]:
-    return list(map(add, trace_ids, span_ids))
+def _words_of(trace_ids: Iterable[bytes], span_ids: Iterable[bytes]) -> Words:
+    """The ids as `SpanColumns` has them, where some may be too long or too short."""
+    right = [
+        (trace_id, span_id)
+        if len(trace_id) == TRACE_ID_LENGTH and len(span_id) == SPAN_ID_LENGTH
+        else _NO_IDS
+        for trace_id, span_id in zip(trace_ids, span_ids, strict=True)
+    ]
+    columns = ([trace_id for trace_id, _ in right], [span_id for _, span_id in right])
+    return _side_by_side(*map(b"".join, columns))
 
 
-def _json_ids(trace_ids: Sequence[str], span_ids: Sequence[str]) -> Sequence[bytes]:
+def _side_by_side(trace_ids: bytes, span_ids: bytes) -> Words:
+    words = np.empty((len(span_ids) // SPAN_ID_LENGTH, 3), np.uint64)
+    words[:, :2] = np.frombuffer(trace_ids, "<u8").reshape(-1, 2)
+    words[:, 2] = np.frombuffer(span_ids, "<u8")
+    return words
+
+
+def _have_length(ids: Sequence[Any], length: int) -> bool:
+    return {length}.issuperset(map(len, ids))
+
+
+def _protobuf_ids(trace_ids: Sequence[bytes], span_ids: Sequence[bytes]) -> Words:
+    if _have_length(trace_ids, TRACE_ID_LENGTH) and _have_length(span_ids, SPAN_ID_LENGTH):
+        return _side_by_side(b"".join(trace_ids), b"".join(span_ids))
+    return _words_of(trace_ids, span_ids)
+
+
+def _json_ids(trace_ids: Sequence[str], span_ids: Sequence[str]) -> Words:
     """All at once, where each is as long as it has to be."""
-    pairs = list(map(add, trace_ids, span_ids))
-    if set(map(len, pairs)) == {2 * IDS_LENGTH}:
-        together = _from_hex("".join(pairs))
-        if len(together) == len(pairs) * IDS_LENGTH:
-            starts = range(0, len(together), IDS_LENGTH)
-            return [together[start : start + IDS_LENGTH] for start in starts]
-    return [_from_hex(pair) for pair in pairs]
+    if _have_length(trace_ids, 2 * TRACE_ID_LENGTH) and _have_length(span_ids, 2 * SPAN_ID_LENGTH):
+        of_traces, of_spans = (_from_hex("".join(ids)) for ids in (trace_ids, span_ids))
+        count = len(trace_ids)
+        if (len(of_traces), len(of_spans)) == (TRACE_ID_LENGTH * count, SPAN_ID_LENGTH * count):
+            return _side_by_side(of_traces, of_spans)
+    return _words_of(map(_from_hex, trace_ids), map(_from_hex, span_ids))
 
 
 def _from_hex(digits: str) -> bytes:
@@ -134,29 +191,34 @@ def _from_hex(digits: str) -> bytes:
         return b""
 
 
-def _json_times(times: Sequence[int | None]) -> npt.NDArray[np.uint64]:
+def _json_times(times: Sequence[int | None]) -> Words:
     try:
         return np.array([time or 0 for time in times], np.uint64)
     except OverflowError:
         raise InvalidInput.of("", "has a time that is no 64-bit number of ns") from None
 
 
+_PROTOBUF_COLUMNS = ColumnsOf(_protobuf_ids, lambda times: np.array(times, np.uint64))
+_JSON_COLUMNS = ColumnsOf(_json_ids, _json_times)
+
 FORMS = {
     Encoding.PROTOBUF: TraceForm(
         decode=lambda body: decode_protobuf(Traces, body),
+        part=_protobuf_part,
+        span=_protobuf_span,
+        ids=lambda span: (span.trace_id, span.span_id),
         attribute=protobuf_attribute,
         may_matter=_protobuf_may_matter,
-        ids=_protobuf_ids,
-        times=lambda times: np.array(times, np.uint64),
         may_be_exception=lambda raw: b"exception" in raw,
         event=_protobuf_event,
     ),
     Encoding.JSON: TraceForm(
         decode=lambda body: decode_json(_decode_traces, body),
+        part=lambda spans, _: _of_objects(range(len(spans)), spans, _JSON_COLUMNS),
+        span=lambda span: span,
+        ids=lambda span: (_from_hex(span.trace_id), _from_hex(span.span_id)),
         attribute=json_attribute,
         may_matter=_json_may_matter,
-        ids=_json_ids,
-        times=_json_times,
         may_be_exception=lambda raw: b"exception" in raw or b"\\" in raw,
         event=_json_event,
     ),

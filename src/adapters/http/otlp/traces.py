@@ -32,4 +32,4 @@ def _identity(spans: Spans, body: bytes) -> bytes:
     if spans.exceptions:
         return body
     columns = spans.columns
-    return b"".join((*columns.ids, columns.starts.tobytes(), columns.ends.tobytes()))
+    return b"".join(column.tobytes() for column in (columns.ids, columns.starts, columns.ends))
