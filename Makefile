@@ -9,9 +9,9 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check install --require-hashes
 PAGE := src/adapters/http/dashboard
 PAGE_SOURCES := $(shell find $(PAGE) \( -name node_modules -o -name dist \) -prune -o -type f -print)
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix $(PAGE)
-# A process for each processor; a file is one process' whole, since the blocks of a page build on
-# each other.
-WORKERS := --numprocesses auto --dist loadfile
+# A file is one process' whole, since the blocks of a page build on each other; the order of the
+# files is that of tests/longest_first.py.
+WORKERS := --numprocesses auto --dist loadfile --no-loadscope-reorder
 FAULTS := tests/integration/faults
 SOURCES := $(shell find src \( -name __pycache__ -o -path $(PAGE) \) -prune -o -type d -print)
 
@@ -42,15 +42,15 @@ serve: .venv/run.stamp ## start the server on 127.0.0.1:8000, with a store here 
 
 page: $(PAGE)/dist/index.html ## build the dashboard
 
-test: .venv/dev.stamp page ## run the tests, in an order of its own each time; those of faults apart
+test: .venv/dev.stamp page ## run the tests, with a fourth of the tries; those of faults apart
 	$(NPM) test
-	$(BIN)/pytest --quiet $(WORKERS) --ignore $(FAULTS)
+	TRIES=few $(BIN)/pytest --quiet $(WORKERS) --ignore $(FAULTS)
 
 faults: .venv/dev.stamp ## kill it, fill its disk, flip its bits, and look what it still says
 	$(BIN)/pytest --quiet $(WORKERS) $(FAULTS)
 
-coverage: .venv/dev.stamp page ## run every test, faults too; domain and application covered by branches to 95 %
-	$(BIN)/pytest --quiet $(WORKERS) --cov --cov-report=term
+coverage: .venv/dev.stamp page ## run every test and try, faults too; domain and application covered by branches to 95 %
+	TRIES=all $(BIN)/pytest --quiet $(WORKERS) --cov --cov-report=term
 
 lint: .venv/dev.stamp ## look for faults and for unformatted code
 	$(BIN)/ruff check .

@@ -9,8 +9,13 @@ from opsboard.application.board import Opsboard
 from opsboard.application.ports import Store
 
 from .fakes import CountingIds, ManualClock
+from .tries import tries
 
-settings.register_profile("deterministic", derandomize=True, deadline=None)
+EXAMPLES = 100
+
+settings.register_profile(
+    "deterministic", derandomize=True, deadline=None, max_examples=tries(EXAMPLES)
+)
 settings.load_profile("deterministic")
 
 

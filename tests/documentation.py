@@ -33,7 +33,8 @@ from sybil.integration.pytest import SybilItem
 
 from . import patience
 from .integration.ports import free_port
-from .integration.server import OPSBOARD, TOKEN, environment
+from .integration.processes import Process
+from .integration.server import OPSBOARD, TOKEN, environment, serving
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -46,6 +47,8 @@ _BLOCK = re.compile(
 _PORT = re.compile(r"(127\.0\.0\.1:|--port )(80\d\d)\b")
 _READY = re.compile(r"http://127\.0\.0\.1:\d+")
 _COMMAND = re.compile(r"\bopsboard (?!opsboard)([a-z]+)([^\n<>|&;]*)")
+_PLAIN = re.compile(r"""opsboard [\w ./:=,+@%"'-]+\n?""")
+"""A command of which a shell only makes words: it can be run by a process that has loaded it."""
 _PROMPT = "$ "
 
 
@@ -73,7 +76,7 @@ class Reader:
         self.namespace: dict[str, Any] = {"__name__": "__main__"}
         self.printed = ""
         self._ports: dict[str, str] = {}
-        self._servers: dict[str, subprocess.Popen[str]] = {}
+        self._servers: dict[str, contextlib.ExitStack] = {}
         self._runner = asyncio.Runner()
         self._before = Path.cwd()
         os.chdir(self.folder)
@@ -103,8 +106,13 @@ class Reader:
 
     def _with_ports(self, text: str) -> str:
         if "127.0.0.1:8000" in text and "8000" not in self._servers:
-            self.start("opsboard serve")
+            self._serve()
         return _PORT.sub(lambda found: found[1] + self._port(found[2]), text)
+
+    def _serve(self) -> None:
+        """What a page takes for granted that somebody has started."""
+        running = self._servers["8000"] = contextlib.ExitStack()
+        running.enter_context(serving("", "--port", self._port("8000")))
 
     def start(self, line: str) -> None:
         """Run a server in the background; one that the page had on the same port is stopped."""
@@ -119,7 +127,9 @@ class Reader:
             env=self._environment(),
             start_new_session=True,
         )
-        self._servers[written] = process
+        running = self._servers[written] = contextlib.ExitStack()
+        running.enter_context(process)
+        running.callback(os.killpg, process.pid, signal.SIGKILL)  # bash, and what it runs
         assert process.stdout is not None
         said = []
         for line_said in process.stdout:
@@ -129,15 +139,20 @@ class Reader:
         raise AssertionError(f"{line}: ended: {''.join(said)}")
 
     def _stop(self, written: str) -> None:
-        process = self._servers.pop(written, None)
-        if process is not None:
-            with process:
-                os.killpg(process.pid, signal.SIGKILL)  # bash, and what it runs
+        self._servers.pop(written, contextlib.ExitStack()).close()
 
     def run(self, script: str, status: int = 0) -> str:
         """Run a script in bash; what it says, with the ports of the page."""
+        script = self._with_ports(script)
+        ended, said = (self._words if _PLAIN.fullmatch(script) else self._bash)(script)
+        for written, port in self._ports.items():
+            said = said.replace(f":{port}", f":{written}")
+        assert ended == status, f"{script}\nexit status {ended}\n{said}"
+        return said
+
+    def _bash(self, script: str) -> tuple[int, str]:
         ended = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", self._with_ports(script)],
+            ["bash", "-euo", "pipefail", "-c", script],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -146,11 +161,15 @@ class Reader:
             timeout=patience.SECONDS,
             check=False,
         )
-        said = ended.stdout
-        for written, port in self._ports.items():
-            said = said.replace(f":{port}", f":{written}")
-        assert ended.returncode == status, f"{script}\nexit status {ended.returncode}\n{said}"
-        return said
+        return ended.returncode, ended.stdout
+
+    def _words(self, command: str) -> tuple[int, str]:
+        with tempfile.TemporaryFile("w+") as said, Path(os.devnull).open() as nothing:
+            streams = (nothing.fileno(), said.fileno(), said.fileno())
+            process = Process(shlex.split(command), self._environment(), streams)
+            ended = process.wait(patience.SECONDS)
+            said.seek(0)
+            return ended, said.read()
 
     def evaluate(self, source: str, path: str, line: int) -> None:
         """Run Python as the page has it; what it prints is kept."""

@@ -14,7 +14,7 @@ from typing import IO
 import httpx
 
 from .. import patience
-from . import warm
+from . import plain_http, warm
 from .processes import Process
 
 OPSBOARD = str(Path(sys.executable).with_name("opsboard"))
@@ -62,7 +62,7 @@ class Server:
         match = _ADDRESS.search(self.said[-1])
         assert match is not None
         self.url = match[1]
-        self.client = httpx.Client(base_url=self.url, timeout=patience.SECONDS, trust_env=False)
+        self.client = plain_http.client(self.url)
 
     @property
     def port(self) -> int:

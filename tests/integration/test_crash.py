@@ -7,11 +7,11 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
 import pytest
 from opsboard.entrypoints.server import Ending
 
 from .. import patience
+from . import plain_http
 from .server import TOKEN, Server, run, serving
 
 CONNECTIONS = 64
@@ -143,7 +143,7 @@ async def test_two_servers_on_one_file_number_and_show_each_others_events(tmp_pa
     with serving(store) as one, serving(store) as other:
 
         async def post(server: Server, name: str) -> list[int]:
-            async with httpx.AsyncClient(base_url=server.url, timeout=patience.SECONDS) as http:
+            async with plain_http.async_client(server.url) as http:
                 headers = {"X-Ops-Token": TOKEN}
                 answers = [
                     await http.post(

@@ -3,10 +3,10 @@
 import threading
 from pathlib import Path
 
-import httpx
 import pytest
 
 from .. import patience
+from . import plain_http
 from .server import TOKEN, Server, run, serving
 from .sse import Block, Blocks, streaming
 
@@ -133,7 +133,7 @@ def test_the_read_token_is_wanted(tmp_path: Path) -> None:
 def test_open_streams_end_with_the_server() -> None:
     with (
         serving("memory:") as server,
-        httpx.Client(base_url=server.url, timeout=patience.SECONDS) as other,
+        plain_http.client(server.url) as other,
     ):
         left: list[Block] = []
 

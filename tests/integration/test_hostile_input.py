@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from .. import patience
+from ..tries import tries
 from .server import TOKEN, Server
 from .test_http_contract import problem
 
@@ -116,13 +117,13 @@ def test_every_broken_limit_is_listed(shared_server: Server) -> None:
     assert [e["pointer"] for e in found["errors"]] == ["/level", "/type", "/service", "/message"]
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300) | st.text(max_size=100).map(lambda t: t.encode("utf-8", "ignore")))
 def test_random_bytes_are_refused(shared_server: Server, body: bytes) -> None:
     problem(post(shared_server, body), 400)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_good_body_with_some_bytes_changed_is_taken_or_refused(
     shared_server: Server, data: st.DataObject
@@ -267,7 +268,7 @@ def test_a_bad_query_names_the_parameter(shared_server: Server, query: str, name
     assert [error["pointer"] for error in found["errors"]] == [named]
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=40))
 def test_any_text_as_q_is_answered_or_refused(shared_server: Server, q: str) -> None:
     query = q.encode("utf-8", "replace").decode()

@@ -13,12 +13,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from .. import patience
 from ..documentation import ROOT
 from ..patience import eventually
+from . import plain_http
 from .server import TOKEN, Server, serving
 
 BIN = Path(sys.executable).parent
@@ -67,8 +67,8 @@ def events(server: Server, service: str, type: str) -> list[dict[str, Any]]:
 def ask(app: str) -> None:
     """Ask for everything; the app listens already, and answers as soon as it has started."""
     for path, status in ASKED:
-        answer = httpx.get(app + path, trust_env=False, timeout=patience.SECONDS)
-        assert answer.status_code == status
+        with plain_http.client(app) as client:
+            assert client.get(path).status_code == status
 
 
 @contextmanager
@@ -121,10 +121,8 @@ class _Lossy(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
-        url = self.server.target + self.path
-        answer = httpx.post(
-            url, content=body, headers=headers, trust_env=False, timeout=patience.SECONDS
-        )
+        with plain_http.client(self.server.target) as client:
+            answer = client.post(self.path, content=body, headers=headers)
         # The first ten bytes of a gzip hold the time at which it was made.
         self.server.bodies[self.path, body[10:]] += 1
         lost = not any(

@@ -16,6 +16,7 @@ import pytest
 from opsboard.domain.sample import RequestSample, SeriesKey
 
 from .. import patience
+from . import plain_http
 from .ports import free_port
 from .server import Server, serving
 
@@ -128,7 +129,7 @@ def scraping(server: Server, folder: Path, *flags: str) -> Iterator[Prometheus]:
     ) as process:
         try:
             url = f"http://127.0.0.1:{port}/api/v1"
-            with httpx.Client(base_url=url, timeout=patience.SECONDS, trust_env=False) as client:
+            with plain_http.client(url) as client:
                 yield Prometheus(client)
         finally:
             process.kill()

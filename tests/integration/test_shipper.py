@@ -183,11 +183,18 @@ def test_a_wrong_token_or_address_loses_nothing_and_is_said_once(
 
 @pytest.mark.parametrize("status", [400, 413, 415, 422])
 def test_what_is_refused_for_good_is_dropped_and_told(
-    stand_in: StandIn, ship: Ship, status: int, caplog: pytest.LogCaptureFixture
+    stand_in: StandIn,
+    ship: Ship,
+    status: int,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stand_in.replies.append(Reply(status, detail="/0/route is odd"))
     shipper = ship(stand_in.url)
-    observe(shipper, 1, 2)
+    with monkeypatch.context() as held:
+        held.setattr(shipper, "_start", lambda: None)  # they are to be of one batch
+        observe(shipper, 1, 2)
+    shipper._start()
     stand_in.wait(events=1)
     observe(shipper, 3)
     shipper.close(patience.SECONDS)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from opsboard.adapters.http.attempts import MAX_FAILURES
 
-from .. import patience
+from . import plain_http
 from .server import TOKEN, Server, serving
 from .sse import streaming
 
@@ -29,7 +29,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def browser(guarded: Server) -> Iterator[httpx.Client]:
     """Somebody with no token, and a cookie jar."""
-    with httpx.Client(base_url=guarded.url, timeout=patience.SECONDS, trust_env=False) as client:
+    with plain_http.client(guarded.url) as client:
         yield client
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from .. import patience
 from ..patience import until
+from ..tries import tries
 from .ports import free_port
 from .server import serving
 from .workers import WHAT, WORKERS, Load, Row, counted, running, uvicorn
@@ -22,7 +23,7 @@ PATIENT = [
     "--no-control-socket",
 ]
 """A worker that gets no processor for a while is no dead one."""
-REQUESTS = 600
+REQUESTS = 300 * tries(2)
 
 
 def gunicorn(port: int, *flags: str) -> list[str]:

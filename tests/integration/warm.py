@@ -33,11 +33,16 @@ def load() -> None:
     """Everything that a command imports once it runs, and what the first app puts into caches."""
     for framework in cli._LOADED_FOR_NOTHING:
         sys.modules.setdefault(framework, cast(Any, None))
+    import anyio._backends._asyncio  # noqa: F401, PLC0415
+    import httpcore  # noqa: F401, PLC0415
     import opsboard.entrypoints.demo  # noqa: PLC0415
     import opsboard.entrypoints.files  # noqa: PLC0415
     import opsboard.entrypoints.remote  # noqa: PLC0415
     import opsboard.entrypoints.server  # noqa: PLC0415
     import opsboard.entrypoints.shell  # noqa: PLC0415
+    import opsboard.entrypoints.upkeep  # noqa: PLC0415
+    import uvicorn.lifespan.on  # noqa: PLC0415
+    import uvicorn.loops.uvloop  # noqa: F401, PLC0415
     from opsboard.adapters.http.app import create_app  # noqa: PLC0415
 
     create_app(opsboard.open("memory:"), api_token=None, read_token=None, version="0")

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from .. import patience
+from . import plain_http
 from .server import TOKEN, Server, environment
 
 WORKERS = 4
@@ -57,7 +58,7 @@ class Load:
 
     async def until_up(self) -> None:
         deadline = time.monotonic() + patience.SECONDS
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
+        async with plain_http.async_client(self.url) as client:
             while True:
                 try:
                     await self._one(client, 0)
@@ -83,9 +84,7 @@ class Load:
         return self.seen.total() - before
 
     async def _some(self, requests_each: int) -> None:
-        async with httpx.AsyncClient(
-            base_url=self.url, trust_env=False, timeout=patience.SECONDS
-        ) as client:
+        async with plain_http.async_client(self.url) as client:
             for _ in range(requests_each):
                 await self._one(client, self._dice.randrange(len(self._what)))
 

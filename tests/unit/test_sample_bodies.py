@@ -26,6 +26,7 @@ from opsboard.domain.keyed_samples import KeyedSamples
 from opsboard.domain.sample import MAX_LATENCY_NS, RequestSample, SampleBatch, SeriesKey
 
 from ..fakes import START_NS, CountingIds, ManualClock, entries
+from ..tries import tries
 
 NOW_MS = START_NS // NS_PER_MS
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=9)
@@ -93,7 +94,7 @@ async def recorded(*samples: KeyedSamples | Sequence[RequestSample]) -> list[Sam
     return [each for each in kept if isinstance(each, SampleBatch)]
 
 
-@settings(max_examples=30)
+@settings(max_examples=tries(30))
 @given(SAMPLES, st.booleans(), st.booleans())
 def test_every_form_records_what_the_same_samples_do_in_process(
     samples: list[RequestSample], precise: bool, ascii: bool

@@ -16,6 +16,7 @@ from opsboard.domain.rollup import Rollups
 from opsboard.domain.sample import MAX_LATENCY_NS, RequestSample, SampleBatch, SeriesKey
 
 from ..fakes import START_NS, measured, sample
+from ..tries import tries
 
 NAMES = st.text(max_size=6) | st.sampled_from(["shop", "/cart/{id}", "Überweisung", "日本語"])
 KEYS = st.builds(SeriesKey, NAMES, NAMES, NAMES, st.integers(100, 599))
@@ -201,7 +202,7 @@ def test_what_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         unpack(b"TEST", 1, packed)
 
 
-@settings(max_examples=50)
+@settings(max_examples=tries(50))
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything_else(content: bytes) -> None:
     for decode in (decode_segment, decode_rollups, decode_histograms):

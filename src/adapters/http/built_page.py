@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -16,18 +17,21 @@ MEDIA_TYPES = {
 BUILT = Path(__file__).resolve().parent / "dashboard" / "dist"
 
 
-class BuiltFile(msgspec.Struct, frozen=True):
+class BuiltFile(msgspec.Struct, frozen=True, dict=True):
     """One file, as it is and compressed."""
 
     content: bytes
-    compressed: bytes
     media_type: str
+
+    @cached_property
+    def compressed(self) -> bytes:
+        """Made for the first who takes it, so that no start of a server waits for it."""
+        return gzip.compress(self.content, mtime=0)
 
     @classmethod
     def read(cls, path: Path) -> "BuiltFile":
         """The file at a path. Raises `KeyError` for one of another type than the build makes."""
-        content = path.read_bytes()
-        return cls(content, gzip.compress(content, mtime=0), MEDIA_TYPES[path.suffix])
+        return cls(path.read_bytes(), MEDIA_TYPES[path.suffix])
 
 
 class Dashboard(msgspec.Struct, frozen=True):

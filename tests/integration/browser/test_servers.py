@@ -105,6 +105,8 @@ def mounted() -> Iterator[str]:
     try:
         assert started.wait(patience.SECONDS)
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/ops"
+        server.should_exit = True
+        patience.eventually(lambda: not server.server_state.connections, "one stays connected")
     finally:
         server.force_exit = server.should_exit = True
         thread.join()

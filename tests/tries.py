@@ -1,0 +1,14 @@
+"""How often the tests try what chance or a search picks out.
+
+`TRIES=few`, which `make test` sets so that it is soon done, is a fourth of them, and the first ones
+of all that there are: `make coverage`, and so the gate, makes them all, as pytest does by itself.
+"""
+
+import os
+
+_FEW = os.environ.get("TRIES") == "few"
+
+
+def tries(number: int) -> int:
+    """How many of `number` tries to make; one at least."""
+    return -(-number // 4) if _FEW else number
