@@ -82,9 +82,9 @@ class Double:
     def write(self, into: Octets, at: Ints) -> None:
         """See `Field.write`."""
         _write_bytes(into, at, self._tag)
-        octets = np.ascontiguousarray(self._values, "<f8").view(np.uint8)
-        start = at + len(self._tag)
-        into[start[:, np.newaxis] + np.arange(_DOUBLE_BYTES)] = octets.reshape(-1, _DOUBLE_BYTES)
+        # A view of the eight bytes from each place on: one store for each value, not eight.
+        from_each = np.ndarray(max(len(into) - _DOUBLE_BYTES + 1, 0), "<f8", into, strides=(1,))
+        from_each[at + len(self._tag)] = self._values
 
 
 class Repeated:

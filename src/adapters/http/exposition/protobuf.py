@@ -42,6 +42,7 @@ _SCHEMA_AND_THRESHOLD = b"".join(
     [_tag(5, _VARINT), varint(SCALE << 1), _tag(6, _FIXED64), _double(_ZERO_THRESHOLD)]
 )
 _ZERO_COUNT, _DELTAS = _tag(7, _VARINT), _tag(13, _BYTES)
+_LABEL, _VALUE = _tag(1, _BYTES), _tag(2, _BYTES)
 _METRIC, _HISTOGRAM = _tag(4, _BYTES), _tag(7, _BYTES)
 _BUCKET, _CUMULATIVE_COUNT, _UPPER_BOUND = _tag(3, _BYTES), _tag(1, _VARINT), _tag(2, _FIXED64)
 _SPAN, _OFFSET, _LENGTH = _tag(12, _BYTES), _tag(1, _VARINT), _tag(2, _VARINT)
@@ -102,7 +103,14 @@ def _family_fields(family: Family, name: str) -> bytes:
 
 @lru_cache(LABELS_KEPT)
 def _label(name: str, value: str) -> bytes:
-    return _field(1, _field(1, name.encode()) + _field(2, value.encode()))
+    written = value.encode()
+    pair = b"".join([_label_name(name), _VALUE, varint(len(written)), written])
+    return b"".join([_LABEL, varint(len(pair)), pair])
+
+
+@lru_cache(LABELS_KEPT)
+def _label_name(name: str) -> bytes:
+    return _field(1, name.encode())
 
 
 def _histogram(rollups: Rollups, bounds: Sequence[float]) -> Sequence[Field]:

@@ -35,6 +35,8 @@ def write(encoded: npt.NDArray[np.uint8], at: Ints, numbers: Ints, lengths: Ints
 
 def varint(number: int) -> bytes:
     """One number of zero or more."""
+    if number < _MORE:
+        return bytes((number,))
     encoded = bytearray()
     while number >= _MORE:
         encoded.append(number & (_MORE - 1) | _MORE)
