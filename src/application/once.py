@@ -1,6 +1,7 @@
 """What is sent again is recorded once, also while the first try is still on its way."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from ..domain.recent_ids import RecentIds, first_of_each
@@ -32,7 +33,7 @@ class Once:
         if not len(new):
             return 0
         task = asyncio.ensure_future(self._append(ids[new], new, append))
-        self._under_way.update(dict.fromkeys(ids[new].tolist(), task))
+        self._under_way |= dict.fromkeys(ids[new].tolist(), task)
         await asyncio.shield(task)
         return len(new)
 
@@ -56,5 +57,4 @@ class Once:
             await append(places)
             self._recent.add(ids, self._clock.monotonic())
         finally:
-            for id in ids.tolist():
-                del self._under_way[id]
+            deque(map(self._under_way.pop, ids.tolist()), maxlen=0)

@@ -19,6 +19,7 @@ GROUP = 8
 """Places that are looked at together: 64 bytes."""
 
 _FREE = 0
+_NEXT_GROUPS = np.arange(1, 5)
 
 
 class RecentIds:
@@ -100,14 +101,18 @@ class _Table:
         return len(self._places) // 2 - self.count
 
     def known(self, ids: Ints) -> Mask:
-        found = np.zeros(len(ids), np.bool_)
-        asked, at = np.arange(len(ids)), ids & self._last
+        at = ids & self._last
+        there = self._groups.take(at, 0)
+        found = _any_of_group(there == ids[:, np.newaxis])
+        asked = np.flatnonzero((there[:, -1] != _FREE) & ~found)
         while len(asked):
-            there = self._groups.take(at, 0)
-            here = _any_of_group(there == ids[:, np.newaxis])
+            # Few ids, so several groups of each: an id is the same one wherever it lies.
+            next_groups = (at[asked, np.newaxis] + _NEXT_GROUPS) & self._last
+            there = self._groups[next_groups]
+            here = (there == ids[asked, np.newaxis, np.newaxis]).any((1, 2))
             found[asked] = here
-            further = np.flatnonzero(~here & (there[:, -1] != _FREE))
-            asked, ids, at = asked[further], ids[further], (at[further] + 1) & self._last
+            at[asked] += len(_NEXT_GROUPS)
+            asked = asked[(there[:, :, -1] != _FREE).all(1) & ~here]
         return found
 
     def add(self, ids: Ints, now: int) -> None:
@@ -132,6 +137,9 @@ def _any_of_group(masks: Mask) -> Mask:
 
 def first_of_each(ids: Ints) -> Ints:
     """Where each distinct id stands first, in order."""
+    in_order = np.sort(ids)
+    if (in_order[1:] != in_order[:-1]).all():
+        return np.arange(len(ids))
     return np.sort(np.unique(ids, return_index=True)[1])
 
 

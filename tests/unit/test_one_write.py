@@ -126,6 +126,8 @@ async def test_a_reader_that_stopped_is_uvicorns_to_wait_for() -> None:
     connection = Connection()
     connection.flow.write_paused = True
     await connection.answer(head(LENGTH_2), body(b"ok"))
+    assert connection.handed_on == [head(LENGTH_2), body(b"ok")]
+    await asyncio.sleep(0)
     assert connection.written == []
 
 
@@ -168,6 +170,24 @@ async def test_who_still_listens_when_all_is_answered_is_told_of_the_end() -> No
     await asyncio.sleep(0)
     await connection.answer(head(LENGTH_2), body(b"ok"))
     assert await waiting == {"type": "http.disconnect"}
+
+
+async def test_who_asks_when_all_is_answered_is_told_of_the_end() -> None:
+    connection = Connection()
+    connection.cycle.complete()
+    await received(connection)
+    await connection.answer(head(LENGTH_2), body(b"ok"))
+    assert await received(connection) == {"type": "http.disconnect"}
+
+
+async def test_who_waits_to_be_asked_for_a_body_that_is_there_already_is_asked() -> None:
+    connection = Connection()
+    connection.cycle.waiting_for_100_continue = True
+    connection.cycle.body = b"a"
+    connection.cycle.complete()
+    message = {"type": "http.request", "body": b"a", "more_body": False}
+    assert await received(connection) == message
+    assert connection.written == [b"HTTP/1.1 100 Continue\r\n\r\n"]
 
 
 async def test_a_request_that_is_over_is_no_task_of_the_server_any_more() -> None:
