@@ -103,8 +103,9 @@ def samples_of(spans: SpanColumns, now_ms: int, oldest_ms: int) -> SpanSamples:
     good = np.ones(len(latency_ns), np.bool_)
     faults: Counter[str] = Counter()
     for rule, bad in checks:
-        faults[rule] += int(np.count_nonzero(bad & good))
-        good &= ~bad
+        if bad.any():
+            faults[rule] += int(np.count_nonzero(bad & good))
+            good &= ~bad
     return SpanSamples(good, latency_ns, ended_at_ms, +faults)
 
 

@@ -193,7 +193,7 @@ def _from_hex(digits: str) -> bytes:
 
 def _json_times(times: Sequence[int | None]) -> Words:
     try:
-        return np.array([time or 0 for time in times], np.uint64)
+        return np.array(times if all(times) else [time or 0 for time in times], np.uint64)
     except OverflowError:
         raise InvalidInput.of("", "has a time that is no 64-bit number of ns") from None
 
