@@ -54,9 +54,6 @@ class Histograms(msgspec.Struct, frozen=True):
 class Encoder(Protocol):
     """One format: a family of histograms is its head and pieces of it, and others come whole."""
 
-    memory_level: int
-    """Of zlib, with which the format is compressed in the least time."""
-
     def head(self, family: Family, length: int) -> bytes:
         """What stands before the histograms of a family, which have `length` bytes in all."""
         ...

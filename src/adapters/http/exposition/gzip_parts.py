@@ -11,9 +11,10 @@ from functools import cache
 from itertools import chain
 
 import msgspec
+from isal import isal_zlib
 
 LEVEL = 1
-"""The lines of metrics repeat so much that more takes four times as long for a seventh less."""
+"""The lines of metrics repeat so much that more takes longer for little less."""
 
 _POLYNOMIAL = 0xEDB88320
 _ONE = 1 << 31
@@ -30,9 +31,9 @@ class Part(msgspec.Struct, frozen=True):
     shift: int
 
     @classmethod
-    def of(cls, content: bytes, memory_level: int = zlib.DEF_MEM_LEVEL) -> "Part":
-        """Compress, with a table of that size; on a thread, it does not hold up others."""
-        deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, memory_level)
+    def of(cls, content: bytes) -> "Part":
+        """Compress; on a thread, it does not hold up others."""
+        deflate = isal_zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
         deflated = deflate.compress(content) + deflate.flush(zlib.Z_SYNC_FLUSH)
         return cls(deflated, len(content), zlib.crc32(content), _power_of_x(8 * len(content)))
 

@@ -93,7 +93,7 @@ class Page:
         histograms = Histograms(REQUESTS, REQUEST_BOUNDS_SECONDS, some, labels)
         cuts = np.searchsorted(some.series, ends).tolist()
         pieces = self._encoder.histograms(histograms, cuts)
-        parts = (Part.of(piece, self._encoder.memory_level) for piece in pieces)
+        parts = map(Part.of, pieces)
         return dict(zip(numbers, parts, strict=True))
 
 

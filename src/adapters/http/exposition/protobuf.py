@@ -6,7 +6,6 @@ the form that it is configured for.
 """
 
 import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain, pairwise, repeat
@@ -50,8 +49,6 @@ _SPAN, _OFFSET, _LENGTH = _tag(12, _BYTES), _tag(1, _VARINT), _tag(2, _VARINT)
 
 class Protobuf:
     """Encodes as delimited protobuf."""
-
-    memory_level = zlib.DEF_MEM_LEVEL
 
     def head(self, family: Family, length: int) -> bytes:
         """See `Encoder.head`; a family of nothing is left out."""

@@ -20,9 +20,6 @@ _IN_HELP = str.maketrans({"\\": r"\\", "\n": r"\n"})
 class Text:
     """Encodes as Prometheus' text; as OpenMetrics, which differs in a few lines, if so wanted."""
 
-    memory_level = 6
-    """Each line has most of the one before: a small table finds it, and stays in the cache."""
-
     def __init__(self, *, openmetrics: bool) -> None:
         self._openmetrics = openmetrics
 
