@@ -125,8 +125,10 @@ def test_pages_go_on_by_the_link(server: Server) -> None:
         ("/errors/0123456789abcdef?step=1s", "step"),
     ],
 )
-def test_a_parameter_that_makes_no_sense_is_named(server: Server, path: str, named: str) -> None:
-    answer = server.client.get(path)
+def test_a_parameter_that_makes_no_sense_is_named(
+    shared_server: Server, path: str, named: str
+) -> None:
+    answer = shared_server.client.get(path)
     assert answer.status_code == 400
     assert [error["pointer"] for error in answer.json()["errors"]] == [named]
 

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -308,9 +309,10 @@ class TestPostEvent:
         assert answer.json()["message"] == "chunked"
 
 
-class TestGetEvents:
-    @pytest.fixture
-    def filled(self, server: Server) -> Server:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """For tests that only read."""
+    with serving(f"sqlite:///{tmp_path_factory.mktemp('filled') / 'ops.db'}") as server:
         for n in range(1, 13):
             server.post_event(
                 message=f"order {n} placed",
@@ -319,8 +321,10 @@ class TestGetEvents:
                 service="shop" if n > 6 else "api",
                 meta={"order": {"number": n}},
             )
-        return server
+        yield server
 
+
+class TestGetEvents:
     def ids(self, server: Server, **params: object) -> list[int]:
         answer = server.client.get("/events", params={k: str(v) for k, v in params.items()})
         assert answer.status_code == 200, answer.text

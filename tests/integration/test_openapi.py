@@ -63,15 +63,15 @@ def test_the_document_says_who_may_read(tmp_path: Path, read_token: str) -> None
     ],
 )
 def test_parameters_are_those_of_the_question_and_no_others(
-    server: Server, path: str, known: str
+    shared_server: Server, path: str, known: str
 ) -> None:
-    assert server.client.get(f"{path}?{known}").status_code == 200
+    assert shared_server.client.get(f"{path}?{known}").status_code == 200
     for unknown in ("question", "request", "rout"):
-        answer = server.client.get(f"{path}?{known}&{unknown}=1")
+        answer = shared_server.client.get(f"{path}?{known}&{unknown}=1")
         assert answer.status_code == 400
         detail = "is not a parameter of this route"
         assert answer.json()["errors"] == [{"pointer": unknown, "detail": detail}]
-    assert server.client.get(f"{path}?last=1h&last=2h").status_code == 400
-    answer = server.client.get(f"{path}?last=never")
+    assert shared_server.client.get(f"{path}?last=1h&last=2h").status_code == 400
+    answer = shared_server.client.get(f"{path}?last=never")
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["pointer"] == "last"
