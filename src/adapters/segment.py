@@ -61,6 +61,8 @@ def decode_segment(payload: bytes) -> SampleBatch:
     check_labels(batch)
     if len(batch.ended_at_ms) != len(batch):
         raise DamagedColumns("has a wrong time column")
+    # Now, while the columns are in the processor's cache: who folds wants nothing else of them.
+    batch.series_codes()
     return batch
 
 

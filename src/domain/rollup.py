@@ -31,7 +31,7 @@ _COUNTED_AT_ONCE = 8_192
 """So that what is made of them stays in a processor's cache, and in memory that is there already:
 what is larger is got from the system and given back each time, which takes as long as all else."""
 _MAX_DENSE = 1 << 23
-_SAMPLES_OF_AN_ABSENT_ID = 16
+_SAMPLES_OF_AN_ID = 16
 """So many are placed in the time that an id costs which none of them has."""
 Index: TypeAlias = slice | npt.NDArray[np.bool_]
 _NOTHING: Ints = np.empty(0, np.int64)
@@ -63,7 +63,7 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
         """Of these samples: the fold."""
         if not len(series):
             return cls.none()
-        ids, count, places = _placed(series)
+        ids, places = _placed(series)
         zero_count, sum_ns, max_ns = (np.zeros(len(ids), np.int64) for _ in range(3))
         np.add.at(sum_ns, places, latency_ns)
         np.maximum.at(max_ns, places, latency_ns)
@@ -71,7 +71,8 @@ class Rollups(msgspec.Struct, frozen=True, eq=False):
             positive = latency_ns > 0
             zero_count += np.bincount(places[~positive], minlength=len(ids))
             places, latency_ns = places[positive], latency_ns[positive]
-        cells = _counted(ids, places, latency_ns, max_ns)
+        count, *cells = _counted(ids, places, latency_ns, max_ns)
+        count += zero_count
         rows = np.flatnonzero(count)
         return cls(ids[rows], count[rows], zero_count[rows], sum_ns[rows], max_ns[rows], *cells)
 
@@ -333,22 +334,28 @@ def _pieces(parts: Sequence[Rollups], bounds: Sequence[int]) -> Iterator[Sequenc
         yield [part.between(first, end) for part in parts]
 
 
-def _placed(series: Ints) -> tuple[Ints, Ints, Ints]:
-    """Ids that ascend, how often each is in `series`, and at which of them each of `series` is.
+def _placed(series: Ints) -> tuple[Ints, Ints]:
+    """Ids that ascend, all of `series` among them, and at which of them each of `series` is.
 
-    Ids that are not in `series` cost a little each, finding the places a little for each sample.
+    Where there are few ids for so many samples, what the absent ones cost is less than what it
+    takes to find the places.
     """
-    counts = np.bincount(series)
-    present = np.flatnonzero(counts)
-    if len(counts) - len(present) <= len(series) // _SAMPLES_OF_AN_ABSENT_ID:
-        return np.arange(len(counts)), counts, series
-    position = np.zeros(len(counts), np.int64)
+    width = int(series.max()) + 1
+    if width * _SAMPLES_OF_AN_ID <= len(series):
+        return np.arange(width), series
+    present = np.flatnonzero(np.bincount(series))
+    position = np.zeros(width, np.int64)
     position[present] = np.arange(len(present))
-    return present, counts[present], position.take(series)
+    return present, position.take(series)
 
 
-def _counted(ids: Ints, places: Ints, latency_ns: Ints, max_ns: Ints) -> tuple[Ints, Ints]:
-    """Cells and their counts, from the place in `ids` of each latency; these are above zero."""
+def _counted(ids: Ints, places: Ints, latency_ns: Ints, max_ns: Ints) -> tuple[Ints, Ints, Ints]:
+    """Of latencies above zero: how many there are of each id, and the cells and their counts.
+
+    `places` are those of the latencies in `ids`.
+    """
+    if not len(places):
+        return np.zeros(len(ids), np.int64), _NOTHING, _NOTHING
     min_ns = np.full(len(ids), _NO_LATENCY)
     np.minimum.at(min_ns, places, latency_ns)
     low, high = _no_bounds(len(ids))
@@ -357,7 +364,7 @@ def _counted(ids: Ints, places: Ints, latency_ns: Ints, max_ns: Ints) -> tuple[I
     counters = _Counters(low, high)
     if counters.length > _MAX_DENSE:
         cells = ids[places] << BUCKET_BITS | buckets_of(latency_ns) + _BUCKET_OFFSET
-        return np.unique(cells, return_counts=True)
+        return np.bincount(places, minlength=len(ids)), *np.unique(cells, return_counts=True)
     counted = np.zeros(counters.length, np.int64)
     start = counters.start + _BUCKET_OFFSET
     for first in range(0, len(places), _COUNTED_AT_ONCE):
@@ -365,7 +372,9 @@ def _counted(ids: Ints, places: Ints, latency_ns: Ints, max_ns: Ints) -> tuple[I
         at = start.take(places[part])
         at += buckets_of(latency_ns[part])
         np.add.at(counted, at, 1)
-    return counters.cells(counted, ids)
+    count = np.zeros(len(ids), np.int64)
+    count[some] = np.add.reduceat(counted, counters.first[some])
+    return count, *counters.cells(counted, ids)
 
 
 def _no_bounds(length: int) -> tuple[Ints, Ints]:
@@ -383,7 +392,8 @@ class _Counters:
     def __init__(self, low: Ints, high: Ints) -> None:
         width = np.maximum(high - low + 1, 0)
         self._upto = np.cumsum(width)
-        self.start = self._upto - width - low
+        self.first = self._upto - width
+        self.start = self.first - low
         self.length = int(self._upto[-1])
 
     def cells(self, counted: Ints, series: Ints) -> tuple[Ints, Ints]:

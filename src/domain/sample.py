@@ -60,6 +60,7 @@ class SeriesRows:
     """
 
     __slots__ = (
+        "_codes",
         "ended_at_ms",
         "endpoint",
         "endpoints",
@@ -88,6 +89,7 @@ class SeriesRows:
         self.method = method
         self.status = status
         self.ended_at_ms = ended_at_ms
+        self._codes: Ints | None = None
 
     def key(self, row: int) -> SeriesKey:
         """The series of one row."""
@@ -97,11 +99,13 @@ class SeriesRows:
 
     def series_codes(self) -> Ints:
         """For each row a number that those of its series have in common within these."""
-        methods, status_codes = len(self.methods), len(self.status_codes)
-        codes = self.endpoint * methods
-        codes += self.method
-        codes *= status_codes
-        codes += self.status
+        codes = self._codes
+        if codes is None:
+            codes = self.endpoint * len(self.methods)
+            codes += self.method
+            codes *= len(self.status_codes)
+            codes += self.status
+            self._codes = codes
         return codes
 
     def __len__(self) -> int:
