@@ -19,7 +19,7 @@ from .steady_clock import SteadyClock
 
 SETTING = "retention"
 EVERY_SECONDS = 60.0
-SAMPLE_ENTRIES_A_STEP = 4
+SAMPLE_ENTRIES_A_STEP = 2
 EVENTS_A_STEP = 64
 ROLLUPS_A_STEP = 8
 
@@ -117,18 +117,17 @@ class Retainer:
         fold = PendingMinutes(self._projection.series)
         async for page in self._store.journal.read(Stream.SAMPLES, cut, upto):
             fold.evolve(list(readable(self._store.journal, page, SeriesRows)))
+            await asyncio.sleep(0)
         shared = sorted(
             {n for n, number in await rollups.entries_in(sorted(fold.minutes)) if number > upto}
         )
         before = {each.start_ms: [each] for each in await rollups.settled(shared)}
-        return fold.entries, [
-            merged_rollup(
-                Tier.MINUTE,
-                minute,
-                [*before.get(minute, ()), of_pending(minute, fold.minutes[minute])],
-            )
-            for minute in shared
-        ]
+        settled = []
+        for minute in shared:
+            parts = [*before.get(minute, ()), of_pending(minute, fold.minutes[minute])]
+            settled.append(merged_rollup(Tier.MINUTE, minute, parts))
+            await asyncio.sleep(0)
+        return fold.entries, settled
 
     async def _events_step(self) -> int:
         journal, index = self._store.journal, self._store.event_index

@@ -1,7 +1,8 @@
 """The fold of the requests that are not rolled up in a store yet, minute by minute."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, pairwise
+from operator import attrgetter
 from typing import TypeAlias
 
 import numpy as np
@@ -56,16 +57,25 @@ class _Room:
         """None yet."""
         self._kept: Ints = np.empty(0, np.int64)
 
-    def joined(self, columns: Sequence[Ints]) -> Ints:
-        """The columns one after another; what was joined before is gone."""
-        if len(columns) == 1:
-            return columns[0]
-        length = sum(map(len, columns))
+    def joined(
+        self, batches: Sequence[SampleBatch], column_of: Callable[[SampleBatch], Ints]
+    ) -> Ints:
+        """A column of all batches, one after the other; what was joined before is gone."""
+        if len(batches) == 1:
+            return column_of(batches[0])
+        room = self._of(sum(map(len, batches)))
+        at = 0
+        for batch in batches:
+            room[at : at + len(batch)] = column_of(batch)
+            at += len(batch)
+        return room
+
+    def _of(self, length: int) -> Ints:
         if length > _MAX_KEPT:
-            return np.concatenate(columns)
+            return np.empty(length, np.int64)
         if length > len(self._kept):
             self._kept = np.empty(length, np.int64)
-        return np.concatenate(columns, out=self._kept[:length])
+        return self._kept[:length]
 
 
 class PendingMinutes:
@@ -87,28 +97,36 @@ class PendingMinutes:
         some = [(number, batch) for number, batch in batches if len(batch)]
         if not some:
             return
-        for number, batch in some:
-            minutes = _starts(batch.ended_at_ms, Tier.MINUTE)
-            self.entries.extend((minute, number) for minute in minutes)
         # In runs: series are numbered in the order of the journal, however much is folded at once.
-        for _, run in groupby((batch for _, batch in some), type):
-            for minute, rollups, first_ms, last_ms in self._folded(list(run)):
+        for kind, run in groupby(some, lambda entry: type(entry[1])):
+            numbers, of_run = zip(*run, strict=True)
+            fold = self._samples if kind is SampleBatch else self._histograms
+            for minute, rollups, first_ms, last_ms in fold(numbers, of_run):
                 self.minutes.setdefault(minute, Pending()).add(rollups, first_ms, last_ms)
 
-    def _folded(self, run: Sequence[SeriesRows]) -> Iterator[Span]:
-        """Batches of one type, minute by minute."""
-        joined = SampleBatch.joined([batch for batch in run if isinstance(batch, SampleBatch)])
-        if joined:
-            ids = self._ids.joined([self.series.ids_of(batch) for batch in joined])
-            latency_ns = self._latency_ns.joined([batch.latency_ns for batch in joined])
-            ended_at_ms = self._ended_at_ms.joined([batch.ended_at_ms for batch in joined])
-            self.series.see(ids, ended_at_ms)
-            yield from by_span(ids, latency_ns, ended_at_ms)
+    def _samples(self, numbers: Sequence[int], run: Sequence[SampleBatch]) -> Iterator[Span]:
+        """What samples fold to, minute by minute."""
+        joined = SampleBatch.joined(run)
+        ids = self._ids.joined(joined, self.series.ids_of)
+        latency_ns = self._latency_ns.joined(joined, attrgetter("latency_ns"))
+        ended_at_ms = self._ended_at_ms.joined(joined, attrgetter("ended_at_ms"))
+        self._note(numbers, run, in_order=_ascends(ended_at_ms))
+        self.series.see(ids, ended_at_ms)
+        yield from by_span(ids, latency_ns, ended_at_ms)
+
+    def _histograms(self, numbers: Sequence[int], run: Sequence[HistogramBatch]) -> Iterator[Span]:
+        """What histograms fold to, minute by minute."""
+        self._note(numbers, run, in_order=False)
         for batch in run:
-            if isinstance(batch, HistogramBatch):
-                ids = self.series.ids_of(batch)
-                self.series.see_measured(ids, batch.ended_at_ms)
-                yield from batch.by_span(ids, np.ones(len(batch), np.bool_), Tier.MINUTE)
+            ids = self.series.ids_of(batch)
+            self.series.see_measured(ids, batch.ended_at_ms)
+            yield from batch.by_span(ids, np.ones(len(batch), np.bool_), Tier.MINUTE)
+
+    def _note(self, numbers: Sequence[int], run: Sequence[SeriesRows], *, in_order: bool) -> None:
+        """Which minutes these entries touch; in order where no end is before the one it follows."""
+        for number, batch in zip(numbers, run, strict=True):
+            minutes = _starts(batch.ended_at_ms, Tier.MINUTE, in_order=in_order)
+            self.entries.extend((minute, number) for minute in minutes)
 
 
 def by_span(
@@ -178,9 +196,12 @@ def _spans(ended_at_ms: Ints, span_ms: int) -> tuple[list[int], Ints]:
     return (present + first).tolist(), place
 
 
-def _starts(ended_at_ms: Ints, span_ms: int) -> list[int]:
+def _starts(ended_at_ms: Ints, span_ms: int, *, in_order: bool) -> list[int]:
     """The starts of the spans in which there are samples, ascending."""
-    first, last = int(ended_at_ms.min()) // span_ms, int(ended_at_ms.max()) // span_ms
+    least, most = (
+        (ended_at_ms[0], ended_at_ms[-1]) if in_order else (ended_at_ms.min(), ended_at_ms.max())
+    )
+    first, last = int(least) // span_ms, int(most) // span_ms
     if last - first <= 1:
         return [first * span_ms] if first == last else [first * span_ms, last * span_ms]
     return [span * span_ms for span in _spans(ended_at_ms, span_ms)[0]]

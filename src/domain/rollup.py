@@ -27,7 +27,7 @@ _BUCKET_MASK = (1 << BUCKET_BITS) - 1
 PAST_SERIES = 1 << 46
 """More than any series' id: a cell has 62 bits."""
 _NO_LATENCY = np.iinfo(np.int64).max
-_COUNTED_AT_ONCE = 8_192
+_COUNTED_AT_ONCE = 15_360
 """So that what is made of them stays in a processor's cache, and in memory that is there already:
 what is larger is got from the system and given back each time, which takes as long as all else."""
 _MAX_DENSE = 1 << 23
