@@ -2,12 +2,11 @@
 
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from functools import cache, partial
-from typing import Any
+from functools import partial
 
-from ...application.errors import BrokenChain, IdempotencyClash
+from ...application.errors import BrokenChain
 from ...application.growth import Growth, follow
-from ...application.ports import KEY_LIFETIME_NS, Appended, Clock
+from ...application.ports import Appended, Clock
 from ...domain.entry import (
     Encoded,
     Entry,
@@ -15,19 +14,15 @@ from ...domain.entry import (
     IdempotencyKey,
     Recorded,
     Stream,
-    append_to,
     first_break,
 )
 from ..encoding import CODEC
+from .appending import COLUMNS, Append, read_head, tail_of
 from .reader import Reader, Row
 from .writer import GroupCommit, Writer
 
 PAGE = 256
 PAGE_OF = {Stream.SAMPLES: 64}
-MAX_ROWS = 64
-"""In one statement; there is one for each number of rows."""
-
-_COLUMNS = "number, recorded_at, kind, version, payload, hash, key, fingerprint"
 
 
 class SqliteJournal:
@@ -47,7 +42,7 @@ class SqliteJournal:
     ) -> Appended:
         """See `Journal.append`."""
         encoded = [CODEC.encode(entry) for entry in entries]
-        job = partial(_append, stream, encoded, self._clock.now(), key)
+        job = Append(stream, encoded, self._clock.now(), key)
         return await self._writer.submit(job, sum(len(e.payload) for e in encoded))
 
     async def restore(self, entries: Sequence[Recorded]) -> None:
@@ -61,7 +56,7 @@ class SqliteJournal:
         """See `Journal.read`."""
         page_size = PAGE_OF.get(stream, PAGE)
         sql = (
-            f"SELECT {_COLUMNS} FROM {stream}_entry "
+            f"SELECT {COLUMNS} FROM {stream}_entry "
             "WHERE number > ? AND number <= ? ORDER BY number LIMIT ?"
         )
         last = 2**63 - 1 if until is None else until
@@ -77,7 +72,7 @@ class SqliteJournal:
 
     async def head(self, stream: Stream) -> Head:
         """See `Journal.head`."""
-        return await self._reader.ask(partial(_head, stream=stream))
+        return await self._reader.ask(partial(read_head, stream=stream))
 
     async def cut(self, stream: Stream) -> Head:
         """See `Journal.cut`."""
@@ -102,11 +97,6 @@ class SqliteJournal:
         await self._writer.submit(partial(_restore_cut, stream=stream, cut=cut))
 
 
-def _head(connection: sqlite3.Connection, *, stream: Stream) -> Head:
-    sql = "SELECT number, hash, recorded_at FROM head WHERE stream = ?"
-    return Head(*connection.execute(sql, (stream,)).fetchone())
-
-
 def _cut(connection: sqlite3.Connection, *, stream: Stream) -> Head:
     sql = "SELECT number, hash, recorded_at FROM cut WHERE stream = ?"
     found = connection.execute(sql, (stream,)).fetchone()
@@ -126,7 +116,7 @@ def _trim(connection: GroupCommit, *, stream: Stream, upto: int) -> None:
 
 def _number_at(connection: sqlite3.Connection, *, stream: Stream, moment: int) -> int:
     """By halving: times never fall within a stream, and an index of them would cost each append."""
-    low, high = _cut(connection, stream=stream).number, _head(connection, stream=stream).number
+    low, high = _cut(connection, stream=stream).number, read_head(connection, stream).number
     sql = f"SELECT recorded_at FROM {stream}_entry WHERE number = ?"
     while low < high:
         middle = (low + high + 1) // 2
@@ -136,7 +126,7 @@ def _number_at(connection: sqlite3.Connection, *, stream: Stream, moment: int) -
 
 
 def _restore_cut(connection: GroupCommit, *, stream: Stream, cut: Head) -> None:
-    head = _head(connection, stream=stream)
+    head = read_head(connection, stream)
     if head != Head() and not head == cut == _cut(connection, stream=stream):
         raise BrokenChain(f"{stream} is not empty, so it can not start after {cut.number}")
     place = (cut.number, cut.hash, cut.recorded_at, stream)
@@ -154,90 +144,9 @@ def _recorded(stream: Stream, row: Row) -> Recorded:
     return Recorded(stream, number, recorded_at, encoded, hash_, key, fingerprint)
 
 
-class _Tail:
-    """The end of one stream within one transaction: it gathers rows and writes them together."""
-
-    def __init__(self, connection: GroupCommit, stream: Stream) -> None:
-        self.head = _head(connection, stream=stream)
-        self._connection = connection
-        self._stream = stream
-        self._added: list[Recorded] = []
-        connection.at_end.append(self._write)
-        connection.shared[stream] = self
-
-    def add(self, entries: Sequence[Recorded]) -> None:
-        if entries:
-            self._added.extend(entries)
-            newest = entries[-1]
-            self.head = Head(newest.number, newest.hash, newest.recorded_at)
-
-    def first_use(self, key: IdempotencyKey, now: int) -> range | None:
-        """The numbers that an earlier append under this key was given."""
-        sql = (
-            f"SELECT number, recorded_at, fingerprint FROM {self._stream}_entry "
-            "WHERE key = ? AND recorded_at > ? ORDER BY number"
-        )
-        used = self._connection.execute(sql, (key.name, now - KEY_LIFETIME_NS)).fetchall()
-        used += [(r.number, r.recorded_at, r.fingerprint) for r in self._added if r.key == key.name]
-        if not used:
-            return None
-        last, recorded_at, fingerprint = used[-1]
-        if fingerprint != key.fingerprint:
-            raise IdempotencyClash(f"the key {key.name!r} was used for something else")
-        # A clock that was set back makes an earlier use recent again, which it is not one with.
-        first = min(number for number, at, _ in used if at == recorded_at)
-        return range(first, last + 1)
-
-    def _write(self) -> None:
-        if not self._added:
-            return
-        # Each statement gives up the interpreter's lock and waits for it, so there are few.
-        for start in range(0, len(self._added), MAX_ROWS):
-            part = self._added[start : start + MAX_ROWS]
-            self._connection.execute(
-                _insertion(self._stream, len(part)),
-                [value for each in part for value in _row(each)],
-            )
-        self._connection.execute(
-            "UPDATE head SET number = ?, hash = ?, recorded_at = ? WHERE stream = ?",
-            (self.head.number, self.head.hash, self.head.recorded_at, self._stream),
-        )
-
-
-def _tail(connection: GroupCommit, stream: Stream) -> _Tail:
-    """The one of this transaction."""
-    return connection.shared.get(stream) or _Tail(connection, stream)
-
-
-@cache
-def _insertion(stream: Stream, rows: int) -> str:
-    values = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * rows)
-    return f"INSERT INTO {stream}_entry({_COLUMNS}) VALUES {values}"
-
-
-def _row(r: Recorded) -> tuple[Any, ...]:
-    e = r.encoded
-    return (r.number, r.recorded_at, e.kind, e.version, e.payload, r.hash, r.key, r.fingerprint)
-
-
-def _append(
-    stream: Stream,
-    encoded: Sequence[Encoded],
-    now: int,
-    key: IdempotencyKey | None,
-    connection: GroupCommit,
-) -> Appended:
-    tail = _tail(connection, stream)
-    if key is not None and (first := tail.first_use(key, now)) is not None:
-        return Appended(first, replayed=True)
-    number = tail.head.number
-    tail.add(append_to(stream, tail.head, encoded, now, key))
-    return Appended(range(number + 1, number + 1 + len(encoded)))
-
-
 def _restore(connection: GroupCommit, *, entries: Sequence[Recorded]) -> None:
     stream = entries[0].stream
-    tail = _tail(connection, stream)
+    tail = tail_of(connection, stream)
     broken = first_break(tail.head, entries)
     if broken is not None:
         raise BrokenChain(f"{stream} {broken.number} does not follow the entry before it")

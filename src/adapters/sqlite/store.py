@@ -12,6 +12,7 @@ from ...application.errors import DamagedSetting, StoreUnavailable, StoreUnusabl
 from ...application.growth import Growth
 from ...application.ports import Clock, StoreVitals
 from ...domain.entry import Stream
+from .appending import HEADS_FOLLOW, append_at_once
 from .backup import back_up
 from .checkpoint import checkpoint_all
 from .compact import compact
@@ -34,7 +35,9 @@ class SqliteStore:
         self._path = path
         self._opened = False
         self._growth = Growth()
-        self._writer = Writer(path, self._growth.notify, clock)
+        self._writer = Writer(
+            path, self._growth.notify, clock, at_once=append_at_once, setup=HEADS_FOLLOW
+        )
         self._for_journal, self._for_queries = Reader(), Reader()
         self.journal = SqliteJournal(clock, self._writer, self._for_journal, self._growth)
         self.event_index = SqliteEventIndex(path, self.journal, self._writer, self._for_queries)

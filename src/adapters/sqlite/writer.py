@@ -8,14 +8,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import aiosqlite
 import msgspec
 
 from ...application.errors import OpsboardError, Overloaded, StoreUnavailable
 from ...application.ports import Clock
-from ...domain.entry import Stream
+from ...domain.entry import Head, Stream
 from .checkpoint import LAST_RESORT_PAGES
 from .commit_times import CommitTimes
 from .connection import connected
@@ -46,6 +46,9 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 Outcome = Any
 Job = Callable[["GroupCommit"], Outcome]
+AtOnce: TypeAlias = Callable[["GroupCommit"], Sequence[Outcome] | None]
+"""Commits the jobs of a connection by one statement; None where it can not, and nothing is written.
+"""
 
 
 class GroupCommit(sqlite3.Connection):
@@ -62,6 +65,9 @@ class GroupCommit(sqlite3.Connection):
     """What jobs of this transaction still have to write together, before it is committed."""
     shared: dict[Stream, Any]
     """What jobs of this transaction hand to each other."""
+    at_once: AtOnce
+    heads: dict[Stream, Head]
+    """What jobs hand to those of later transactions: the newest entries that they wrote."""
     others_seen_at = float("-inf")
     """When a transaction last found that another process had committed since the one before."""
     _version: int | None = None
@@ -71,12 +77,22 @@ class GroupCommit(sqlite3.Connection):
         """Run and commit the jobs, if any; their results or refusals are in `outcomes`."""
         self.at_end, self.shared, self.outcomes = [], {}, []
         self._check_files()
-        if not self.jobs:
-            return
+        if self.jobs:
+            self.outcomes = self._committed_at_once() or self._committed()
+
+    def _committed_at_once(self) -> Sequence[Outcome] | None:
+        try:
+            return self.at_once(self)
+        except sqlite3.OperationalError as error:
+            if _is_busy(error):
+                return None
+            raise
+
+    def _committed(self) -> Sequence[Outcome]:
         self._begin()
         self._look_for_others()
         try:
-            self.outcomes = list(self._attempted())
+            outcomes = list(self._attempted())
             for write in self.at_end:
                 write()
             self.execute("COMMIT")
@@ -85,6 +101,7 @@ class GroupCommit(sqlite3.Connection):
                 with suppress(sqlite3.Error):
                     self.execute("ROLLBACK")
             raise
+        return outcomes
 
     def _begin(self) -> None:
         """Begin as soon as no other process writes; SQLite itself would look ever less often."""
@@ -93,8 +110,7 @@ class GroupCommit(sqlite3.Connection):
             try:
                 self.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                if not is_busy or time.monotonic() > until:
+                if not _is_busy(error) or time.monotonic() > until:
                     raise
                 time.sleep(LOOK_AGAIN_SECONDS)
             else:
@@ -148,14 +164,20 @@ class Writer:
         path: Path,
         on_commit: Callable[[Iterable[Stream]], None],
         clock: Clock,
+        *,
+        at_once: AtOnce,
+        setup: str,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Write to the file at `path`; tell `on_commit` to which streams each commit appended.
 
-        `now` gives seconds, to know by how long an append has waited.
+        `setup` is SQL that the connection runs first, `at_once` what it has as `at_once`; `now`
+        gives seconds, to know by how long an append has waited.
         """
         self._now = now
         self._path = path
+        self._at_once = at_once
+        self._setup = setup
         self.refusals = Refusals(path, clock, _log)
         self._on_commit = on_commit
         self._appends: deque[_Waiting] = deque()
@@ -192,7 +214,11 @@ class Writer:
                 await database.execute_fetchall("PRAGMA busy_timeout = 0")
                 # A first read opens the write-ahead log too.
                 await database.execute_fetchall("SELECT 1 FROM store")
-                self._opened().files = OpenedFiles(self._path)
+                await database.execute_fetchall("PRAGMA temp_store = MEMORY")
+                await database.executescript(self._setup)
+                connection = self._opened()
+                connection.files = OpenedFiles(self._path)
+                connection.at_once, connection.heads = self._at_once, {}
                 ready.set_result(None)
                 await self._commit_all(database)
                 await self._commit(database, [])
@@ -341,6 +367,11 @@ class Writer:
         for queue in (self._appends, self._background):
             while queue:
                 _fail(queue.popleft().done, StoreUnavailable("the store is closed"))
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    """Whether another process was writing."""
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _is_of_the_store(error: Exception) -> bool:
