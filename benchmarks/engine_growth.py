@@ -89,7 +89,8 @@ async def _by_turns(store: Filling, anew: Filling, samples: int) -> tuple[list[C
     part = samples / PARTS
     for number, filled in interleaved([store, anew], TURNS):
         before = samples - part if filled is store else 0
-        costs[filled].append(await filled.take(before + part * (number + 1) / TURNS))
+        # Saved too, so that none of it is done in the other's turn.
+        costs[filled].append(await filled.take(before + part * (number + 1) / TURNS, save=True))
     return costs[store], costs[anew]
 
 

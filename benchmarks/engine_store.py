@@ -131,8 +131,8 @@ class Filling:
         self._chunks = traffic.chunks()
         self._recorded = 0
 
-    async def take(self, upto: float) -> Cost:
-        """Record, fold and save what comes up to so many samples in all; what that cost."""
+    async def take(self, upto: float, *, save: bool = False) -> Cost:
+        """Record and fold what comes up to so many samples in all, and save it; what that cost."""
         watch = Stopwatch()
         while self._recorded < upto:
             chunk = next(self._chunks)
@@ -141,7 +141,8 @@ class Filling:
             self._recorded += len(chunk)
             if self._recorded >= upto:
                 await self._board.rollups.catch_up()
-                await self._board.rollups.save()
+                if save:
+                    await self._board.rollups.save()
             watch.stop()
         return watch.taken()
 
@@ -153,6 +154,7 @@ async def filling(path: Path, traffic: Traffic) -> AsyncIterator[Filling]:
     clock = TrafficClock(traffic.start_ms)
     async with open_board(path, clock) as board:
         yield Filling(board, clock, traffic)
+        await board.rollups.save()
     truncate_log(path)
 
 
