@@ -4,7 +4,8 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from ..domain.recent_ids import RecentIds, first_of_each
+from ..domain.of_each import first_of_each
+from ..domain.recent_ids import RecentIds
 from ..domain.sample import Ints
 from .ports import Clock
 

@@ -8,9 +8,9 @@ from typing import TypeAlias
 import numpy as np
 
 from .histogram_batch import HistogramBatch
+from .of_each import greatest_of_each, least_of_each
 from .rollup import Rollups
 from .sample import Ints, SampleBatch, SeriesRows
-from .seen_times import first_of_each, last_of_each
 from .series import SeriesTable
 from .tier import EVER, Tier
 
@@ -95,8 +95,6 @@ class PendingMinutes:
     def evolve(self, batches: Sequence[tuple[int, SeriesRows]]) -> None:
         """Count what is in these entries, each with its number."""
         some = [(number, batch) for number, batch in batches if len(batch)]
-        if not some:
-            return
         # In runs: series are numbered in the order of the journal, however much is folded at once.
         for kind, run in groupby(some, lambda entry: type(entry[1])):
             numbers, of_run = zip(*run, strict=True)
@@ -110,9 +108,10 @@ class PendingMinutes:
         ids = self._ids.joined(joined, self.series.ids_of)
         latency_ns = self._latency_ns.joined(joined, attrgetter("latency_ns"))
         ended_at_ms = self._ended_at_ms.joined(joined, attrgetter("ended_at_ms"))
-        self._note(numbers, run, in_order=_ascends(ended_at_ms))
+        in_order = _ascends(ended_at_ms)
+        self._note(numbers, run, in_order=in_order)
         self.series.see(ids, ended_at_ms)
-        yield from by_span(ids, latency_ns, ended_at_ms)
+        yield from by_span(ids, latency_ns, ended_at_ms, in_order=in_order)
 
     def _histograms(self, numbers: Sequence[int], run: Sequence[HistogramBatch]) -> Iterator[Span]:
         """What histograms fold to, minute by minute."""
@@ -130,10 +129,17 @@ class PendingMinutes:
 
 
 def by_span(
-    ids: Ints, latency_ns: Ints, ended_at_ms: Ints, span_ms: int = Tier.MINUTE
+    ids: Ints,
+    latency_ns: Ints,
+    ended_at_ms: Ints,
+    span_ms: int = Tier.MINUTE,
+    *,
+    in_order: bool | None = None,
 ) -> Iterator[Span]:
-    """Samples of one or more, folded span by span."""
-    if bounds := _bounds(ended_at_ms, span_ms):
+    """Samples of one or more, folded span by span; `in_order` where it is known if ends ascend."""
+    if in_order is None:
+        in_order = _ascends(ended_at_ms)
+    if in_order and (bounds := _bounds(ended_at_ms, span_ms)):
         for start, end in pairwise(bounds):
             if start < end:
                 first, last = int(ended_at_ms[start]), int(ended_at_ms[end - 1])
@@ -149,8 +155,8 @@ def by_span(
             folded = Rollups.of(ids[kept], latency_ns[kept])
             yield span * span_ms, folded, int(ends.min()), int(ends.max())
         return
-    first_ms = first_of_each(place, ended_at_ms, len(spans))
-    last_ms = last_of_each(place, ended_at_ms, len(spans))
+    first_ms = least_of_each(place, ended_at_ms, len(spans))
+    last_ms = greatest_of_each(place, ended_at_ms, len(spans))
     # Series of all spans at once, those of each one after those of the spans before.
     folded = Rollups.of(place * width + ids if len(spans) > 1 else ids, latency_ns)
     for span, part, first, last in zip(
@@ -162,12 +168,11 @@ def by_span(
 def _bounds(ended_at_ms: Ints, span_ms: int) -> list[int]:
     """Where each span starts among samples that ascend, and the end of the last one.
 
-    Nothing where they do not ascend, as they mostly do, or where spans hold so few of them that all
-    are better folded at once. What is folded by itself is cut out without a copy, and stays within
-    a processor's cache.
+    Nothing where spans hold so few of them that all are better folded at once. What is folded by
+    itself is cut out without a copy, and stays within a processor's cache.
     """
     first, last = int(ended_at_ms[0]) // span_ms, int(ended_at_ms[-1]) // span_ms
-    if not 0 <= last - first <= len(ended_at_ms) // _WORTH_A_FOLD or not _ascends(ended_at_ms):
+    if last - first > len(ended_at_ms) // _WORTH_A_FOLD:
         return []
     starts = np.arange(first, last + 2) * span_ms
     bounds: list[int] = np.searchsorted(ended_at_ms, starts).tolist()

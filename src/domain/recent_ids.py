@@ -135,14 +135,6 @@ def _any_of_group(masks: Mask) -> Mask:
     return some
 
 
-def first_of_each(ids: Ints) -> Ints:
-    """Where each distinct id stands first, in order."""
-    in_order = np.sort(ids)
-    if (in_order[1:] != in_order[:-1]).all():
-        return np.arange(len(ids))
-    return np.sort(np.unique(ids, return_index=True)[1])
-
-
 def as_ids(values: Iterable[bytes]) -> Ints:
     """A 64-bit id for each value: its hash, which nobody outside this process can foresee."""
     return np.fromiter(map(hash, values), np.int64)

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from .histogram import ExponentialHistogram, buckets_of, within_buckets
 from .interning import distinct
+from .of_each import least_of_each
 from .sample import Ints
 from .taken_out import taken_out
 
@@ -26,7 +27,6 @@ _BUCKET_OFFSET = 1 << (BUCKET_BITS - 1)
 _BUCKET_MASK = (1 << BUCKET_BITS) - 1
 PAST_SERIES = 1 << 46
 """More than any series' id: a cell has 62 bits."""
-_NO_LATENCY = np.iinfo(np.int64).max
 _COUNTED_AT_ONCE = 15_360
 """So that what is made of them stays in a processor's cache, and in memory that is there already:
 what is larger is got from the system and given back each time, which takes as long as all else."""
@@ -343,10 +343,7 @@ def _placed(series: Ints) -> tuple[Ints, Ints]:
     width = int(series.max()) + 1
     if width * _SAMPLES_OF_AN_ID <= len(series):
         return np.arange(width), series
-    present = np.flatnonzero(np.bincount(series))
-    position = np.zeros(width, np.int64)
-    position[present] = np.arange(len(present))
-    return present, position.take(series)
+    return distinct(series)
 
 
 def _counted(ids: Ints, places: Ints, latency_ns: Ints, max_ns: Ints) -> tuple[Ints, Ints, Ints]:
@@ -356,8 +353,7 @@ def _counted(ids: Ints, places: Ints, latency_ns: Ints, max_ns: Ints) -> tuple[I
     """
     if not len(places):
         return np.zeros(len(ids), np.int64), _NOTHING, _NOTHING
-    min_ns = np.full(len(ids), _NO_LATENCY)
-    np.minimum.at(min_ns, places, latency_ns)
+    min_ns = least_of_each(places, latency_ns, len(ids))
     low, high = _no_bounds(len(ids))
     some = np.flatnonzero(max_ns)
     low[some], high[some] = (buckets_of(ns[some]) + _BUCKET_OFFSET for ns in (min_ns, max_ns))

@@ -5,6 +5,7 @@ For a thousand series, writing into an object of each would be a sixth of foldin
 
 import numpy as np
 
+from .of_each import greatest_of_each, least_of_each
 from .sample import Ints
 
 NEVER_MS = 1 << 62
@@ -39,12 +40,12 @@ class SeenTimes:
         """Note samples, one or more, of series with these ids."""
         count = self._count
         first_ms, last_ms = self._first_ms[:count], self._last_ms[:count]
-        newest = last_of_each(ids, ended_at_ms, count)
+        newest = greatest_of_each(ids, ended_at_ms, count)
         present = np.flatnonzero(newest >= 0)
         last_ms[present] = np.maximum(last_ms[present], newest[present])
         # Mostly there is no need to look closer: what ends now was seen before.
         if int(first_ms[present].max()) > int(ended_at_ms.min()):
-            np.minimum(first_ms, first_of_each(ids, ended_at_ms, count), out=first_ms)
+            np.minimum(first_ms, least_of_each(ids, ended_at_ms, count), out=first_ms)
         self._is_new[present] = True
 
     def take(self) -> tuple[list[int], list[int], list[int]]:
@@ -53,17 +54,3 @@ class SeenTimes:
         # Before they are read: what is seen meanwhile is taken again.
         self._is_new[ids] = False
         return ids.tolist(), self._first_ms[ids].tolist(), self._last_ms[ids].tolist()
-
-
-def first_of_each(places: Ints, values: Ints, length: int) -> Ints:
-    """The least value at each place."""
-    least = np.full(length, np.iinfo(np.int64).max)
-    np.minimum.at(least, places, values)
-    return least
-
-
-def last_of_each(places: Ints, values: Ints, length: int) -> Ints:
-    """The greatest value at each place; -1 where there is none."""
-    greatest = np.full(length, -1)
-    np.maximum.at(greatest, places, values)
-    return greatest

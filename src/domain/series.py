@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 import numpy as np
 
+from .of_each import first_of_each
 from .sample import Endpoint, Ints, Label, SeriesKey, SeriesRows
 from .seen_times import NEVER_MS, SeenTimes
 
@@ -222,7 +223,7 @@ class SeriesTable:
 def _first_unknown(ids: Ints, codes: Ints) -> list[int]:
     """Of the rows without an id, the first of each series, in the order of the rows."""
     rows = np.flatnonzero(ids == _UNKNOWN)
-    first: list[int] = rows[np.sort(np.unique(codes[rows], return_index=True)[1])].tolist()
+    first: list[int] = rows[first_of_each(codes[rows])].tolist()
     return first
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from opsboard.domain.recent_ids import RecentIds, as_ids, first_of_each
+from opsboard.domain.of_each import first_of_each
+from opsboard.domain.recent_ids import RecentIds, as_ids
 
 MINUTE = 60_000_000_000
 
