@@ -77,8 +77,8 @@ async def _fill_largest(folder: Path, traffic: Traffic) -> tuple[Filled, float]:
     ):
         parts = [await take_part(store, traffic, part) for part in range(1, PARTS)]
         lasts, firsts = await _by_turns(store, anew, traffic.samples)
-    progress(f"the last of {PARTS} parts: {sum(cost.wall for cost in lasts):.1f} s")
     parts.append(Cost(sum(cost.wall for cost in lasts), sum(cost.cpu for cost in lasts)))
+    progress(f"the last of {PARTS} parts: {parts[-1].wall:.1f} s")
     growth = median(last.cpu / first.cpu for last, first in zip(lasts, firsts, strict=True))
     return Filled(path, traffic.samples, parts), growth
 

@@ -12,10 +12,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opsboard import __version__
-from opsboard.adapters.sqlite.appending import HEADS_FOLLOW, append_at_once
+from opsboard.adapters.sqlite.appending import appending_writer
 from opsboard.adapters.sqlite.journal import SqliteJournal
 from opsboard.adapters.sqlite.reader import Reader
-from opsboard.adapters.sqlite.writer import Writer
 from opsboard.adapters.system import SystemClock
 from opsboard.application.growth import Growth
 from opsboard.domain.entry import Recorded, Stream
@@ -89,9 +88,7 @@ class Opsboard:
     async def _found(self) -> Counter[int]:
         found: Counter[int] = Counter()
         reader = Reader()
-        never_run = Writer(
-            self.path, lambda _: None, SystemClock(), at_once=append_at_once, setup=HEADS_FOLLOW
-        )
+        never_run = appending_writer(self.path, lambda _: None, SystemClock())
         journal = SqliteJournal(SystemClock(), never_run, reader, Growth())
         async with reader.opened(self.path):
             async for recorded in self._new(journal):

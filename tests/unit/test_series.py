@@ -22,6 +22,20 @@ def batch(keys: list[SeriesKey], ended_at_ms: int = 0) -> SampleBatch:
     return SampleBatch.of_series(keys, np.ones(len(keys), np.int64), column)
 
 
+def rows_of(whole: SampleBatch, rows: list[int]) -> SampleBatch:
+    """Some of its samples, with all of its labels."""
+    return SampleBatch(
+        endpoints=whole.endpoints,
+        methods=whole.methods,
+        status_codes=whole.status_codes,
+        endpoint=whole.endpoint[rows],
+        method=whole.method[rows],
+        status=whole.status[rows],
+        latency_ns=whole.latency_ns[rows],
+        ended_at_ms=whole.ended_at_ms[rows],
+    )
+
+
 def key(route: str = "/", status: int = 200) -> SeriesKey:
     return SeriesKey("shop", route, "GET", status)
 
@@ -58,17 +72,7 @@ def test_a_table_that_was_stored_goes_on_as_the_one_it_was(batches: list[list[Se
 def test_labels_that_no_sample_uses_are_no_series() -> None:
     table = SeriesTable()
     both = batch([key("/a"), key("/b")])
-    only_b = SampleBatch(
-        endpoints=both.endpoints,
-        methods=both.methods,
-        status_codes=both.status_codes,
-        endpoint=both.endpoint[1:],
-        method=both.method[1:],
-        status=both.status[1:],
-        latency_ns=both.latency_ns[1:],
-        ended_at_ms=both.ended_at_ms[1:],
-    )
-    assert table.ids_of(only_b).tolist() == [0]
+    assert table.ids_of(rows_of(both, [1])).tolist() == [0]
     assert table.find(key("/a")) is None
     assert table.ids_of(both).tolist() == [1, 0]
 
@@ -85,19 +89,11 @@ def test_batches_with_the_same_labels_find_the_same_ids_however_they_are_looked_
         table = SeriesTable()
         expected: dict[SeriesKey, int] = {}
         for some in data.draw(st.lists(rows, max_size=6)):
-            part = SampleBatch(
-                endpoints=whole.endpoints,
-                methods=whole.methods,
-                status_codes=whole.status_codes,
-                endpoint=whole.endpoint[some],
-                method=whole.method[some],
-                status=whole.status[some],
-                latency_ns=whole.latency_ns[some],
-                ended_at_ms=whole.ended_at_ms[some],
-            )
             for row in some:
                 expected.setdefault(keys[row], len(expected))
-            assert table.ids_of(part).tolist() == [expected[keys[row]] for row in some]
+            assert table.ids_of(rows_of(whole, some)).tolist() == [
+                expected[keys[row]] for row in some
+            ]
     assert [seen.key for seen in table.seen] == list(expected)
 
 

@@ -6,21 +6,22 @@ transaction of its own.
 """
 
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 
 from ...application.errors import IdempotencyClash
-from ...application.ports import KEY_LIFETIME_NS, Appended
+from ...application.ports import KEY_LIFETIME_NS, Appended, Clock
 from ...domain.entry import Encoded, Head, IdempotencyKey, Recorded, Stream, append_to
-from .writer import GroupCommit
+from .writer import GroupCommit, OnCommit, Writer
 
 MAX_ROWS = 64
 """In one statement; there is one for each number of rows."""
 
 COLUMNS = "number, recorded_at, kind, version, payload, hash, key, fingerprint"
-HEADS_FOLLOW = "".join(
+_HEADS_FOLLOW = "".join(
     f"""
 CREATE TEMP TRIGGER {stream}_head AFTER INSERT ON main.{stream}_entry BEGIN
     UPDATE head SET number = new.number, hash = new.hash, recorded_at = new.recorded_at
@@ -43,44 +44,43 @@ class Append(msgspec.Struct, frozen=True):
     def __call__(self, connection: GroupCommit) -> Appended:
         """Append within a transaction, whatever else is in it. Raises `IdempotencyClash`."""
         tail = tail_of(connection, self.stream)
-        if self.key is not None and (first := tail.first_use(self.key, self.now)) is not None:
-            return Appended(first, replayed=True)
-        outcome, entries = self.after(tail.head)
-        tail.add(entries)
-        return outcome
-
-    def after(self, head: Head) -> tuple[Appended, Sequence[Recorded]]:
-        """What it gives, and its entries, where `head` is the newest one."""
-        entries = append_to(self.stream, head, self.encoded, self.now, self.key)
-        return Appended(range(head.number + 1, head.number + 1 + len(entries))), entries
+        if self.key is not None:
+            first = tail.first_use(connection, self.key, self.now)
+            if first is not None:
+                return Appended(first, replayed=True)
+        return tail.append(self)
 
 
 class Tail:
-    """The end of one stream within one transaction: it gathers rows and writes them together."""
+    """The end of one stream within one transaction: it gathers entries, to be written together."""
 
-    def __init__(self, connection: GroupCommit, stream: Stream) -> None:
-        """Go on after what the file says is the newest entry."""
-        self.head = read_head(connection, stream)
-        self._connection = connection
+    def __init__(self, stream: Stream, head: Head) -> None:
+        """Go on after `head`."""
+        self.head = head
+        self.added: list[Recorded] = []
         self._stream = stream
-        self._added: list[Recorded] = []
-        connection.at_end.append(self._write)
-        connection.shared[stream] = self
+
+    def append(self, job: Append) -> Appended:
+        """Add what a job appends."""
+        number = self.head.number
+        self.add(append_to(self._stream, self.head, job.encoded, job.now, job.key))
+        return Appended(range(number + 1, self.head.number + 1))
 
     def add(self, entries: Sequence[Recorded]) -> None:
         """Write these too, which follow the head."""
         if entries:
-            self._added.extend(entries)
-            self.head = _head_at(entries[-1])
+            self.added.extend(entries)
+            newest = entries[-1]
+            self.head = Head(newest.number, newest.hash, newest.recorded_at)
 
-    def first_use(self, key: IdempotencyKey, now: int) -> range | None:
+    def first_use(self, connection: GroupCommit, key: IdempotencyKey, now: int) -> range | None:
         """The numbers that an earlier append under this key was given."""
         sql = (
             f"SELECT number, recorded_at, fingerprint FROM {self._stream}_entry "
             "WHERE key = ? AND recorded_at > ? ORDER BY number"
         )
-        used = self._connection.execute(sql, (key.name, now - KEY_LIFETIME_NS)).fetchall()
-        used += [(r.number, r.recorded_at, r.fingerprint) for r in self._added if r.key == key.name]
+        used = connection.execute(sql, (key.name, now - KEY_LIFETIME_NS)).fetchall()
+        used += [(r.number, r.recorded_at, r.fingerprint) for r in self.added if r.key == key.name]
         if not used:
             return None
         last, recorded_at, fingerprint = used[-1]
@@ -90,16 +90,21 @@ class Tail:
         first = min(number for number, at, _ in used if at == recorded_at)
         return range(first, last + 1)
 
-    def _write(self) -> None:
-        for start in range(0, len(self._added), MAX_ROWS):
-            part = self._added[start : start + MAX_ROWS]
-            self._connection.execute(_insertion(self._stream, len(part)), _values(part))
-        self._connection.heads[self._stream] = self.head
-
 
 def tail_of(connection: GroupCommit, stream: Stream) -> Tail:
-    """The one of this transaction."""
-    return connection.shared.get(stream) or Tail(connection, stream)
+    """The one of this transaction, which writes it at its end."""
+    tail = connection.shared.get(stream)
+    if tail is None:
+        tail = connection.shared[stream] = Tail(stream, read_head(connection, stream))
+        connection.at_end.append(partial(_write, connection, stream, tail))
+    return cast(Tail, tail)
+
+
+def _write(connection: GroupCommit, stream: Stream, tail: Tail) -> None:
+    for start in range(0, len(tail.added), MAX_ROWS):
+        part = tail.added[start : start + MAX_ROWS]
+        connection.execute(_insertion(stream, len(part)), _values(part))
+    connection.heads[stream] = tail.head
 
 
 def append_at_once(connection: GroupCommit) -> Sequence[Appended] | None:
@@ -110,33 +115,35 @@ def append_at_once(connection: GroupCommit) -> Sequence[Appended] | None:
     this connection wrote last.
     """
     jobs = [job for job in connection.jobs if isinstance(job, Append) and job.key is None]
-    stream = jobs[0].stream if len(jobs) == len(connection.jobs) else None
-    known = connection.heads.get(stream) if stream else None
-    if stream is None or known is None or any(job.stream is not stream for job in jobs):
+    streams = {job.stream for job in jobs}
+    if len(jobs) < len(connection.jobs) or len(streams) > 1:
         return None
-    head, outcomes, rows = known, [], list[Recorded]()
-    for job in jobs:
-        outcome, entries = job.after(head)
-        outcomes.append(outcome)
-        rows.extend(entries)
-        head = _head_at(rows[-1]) if rows else known
-    if not 0 < len(rows) <= MAX_ROWS:
+    (stream,) = streams
+    known = connection.heads.get(stream)
+    if known is None:
         return None
-    sql = _insertion_after(stream, len(rows))
-    if not connection.execute(sql, [*_values(rows), stream, known.hash]).rowcount:
+    tail = Tail(stream, known)
+    outcomes = [tail.append(job) for job in jobs]
+    count = len(tail.added)
+    if not 0 < count <= MAX_ROWS:
         return None
-    connection.shared[stream] = connection.heads[stream] = head
+    values = [*_values(tail.added), stream, known.hash]
+    if not connection.execute(_insertion_after(stream, count), values).rowcount:
+        return None
+    connection.shared[stream] = tail
+    connection.heads[stream] = tail.head
     return outcomes
+
+
+def appending_writer(path: Path, on_commit: OnCommit, clock: Clock) -> Writer:
+    """The writer of a journal in the file at `path`."""
+    return Writer(path, on_commit, clock, at_once=append_at_once, setup=_HEADS_FOLLOW)
 
 
 def read_head(connection: Any, stream: Stream) -> Head:
     """The newest entry of a stream, as the file has it."""
     sql = "SELECT number, hash, recorded_at FROM head WHERE stream = ?"
     return Head(*connection.execute(sql, (stream,)).fetchone())
-
-
-def _head_at(entry: Recorded) -> Head:
-    return Head(entry.number, entry.hash, entry.recorded_at)
 
 
 def _values(entries: Sequence[Recorded]) -> list[Any]:

@@ -12,7 +12,7 @@ from ...application.errors import DamagedSetting, StoreUnavailable, StoreUnusabl
 from ...application.growth import Growth
 from ...application.ports import Clock, StoreVitals
 from ...domain.entry import Stream
-from .appending import HEADS_FOLLOW, append_at_once
+from .appending import appending_writer
 from .backup import back_up
 from .checkpoint import checkpoint_all
 from .compact import compact
@@ -22,7 +22,7 @@ from .folds import SqliteFolds
 from .journal import SqliteJournal
 from .reader import Reader
 from .rollups import SqliteRollups
-from .writer import GroupCommit, Writer
+from .writer import GroupCommit
 
 POLL_SECONDS = 0.1
 
@@ -35,9 +35,7 @@ class SqliteStore:
         self._path = path
         self._opened = False
         self._growth = Growth()
-        self._writer = Writer(
-            path, self._growth.notify, clock, at_once=append_at_once, setup=HEADS_FOLLOW
-        )
+        self._writer = appending_writer(path, self._growth.notify, clock)
         self._for_journal, self._for_queries = Reader(), Reader()
         self.journal = SqliteJournal(clock, self._writer, self._for_journal, self._growth)
         self.event_index = SqliteEventIndex(path, self.journal, self._writer, self._for_queries)

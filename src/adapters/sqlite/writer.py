@@ -46,6 +46,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 Outcome = Any
 Job = Callable[["GroupCommit"], Outcome]
+OnCommit: TypeAlias = Callable[[Iterable[Stream]], None]
 AtOnce: TypeAlias = Callable[["GroupCommit"], Sequence[Outcome] | None]
 """Commits the jobs of a connection by one statement; None where it can not, and nothing is written.
 """
@@ -162,7 +163,7 @@ class Writer:
     def __init__(
         self,
         path: Path,
-        on_commit: Callable[[Iterable[Stream]], None],
+        on_commit: OnCommit,
         clock: Clock,
         *,
         at_once: AtOnce,
