@@ -78,7 +78,7 @@ build: .venv/dev.stamp page ## make the wheel and the source distribution in dis
 	$(BUILD)
 
 chaos: .venv/dev.stamp ## run the long tests of faults and load; CHAOS_...=N sets their lengths
-	$(BIN)/pytest --quiet -m chaos tests
+	$(BIN)/pytest --quiet --timeout 0 -m chaos tests
 
 soak: .venv/dev.stamp ## serve a mixed load for 30 minutes (MINUTES=N); fails where something grows
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)

@@ -92,7 +92,6 @@ class GracefulServer(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
-        sys.setswitchinterval(SWITCH_SECONDS)
         self.announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -177,6 +176,7 @@ def serve(settings: Settings, announce: Callable[[str, Retention], None]) -> End
     Raises `SettingError` and `StoreUnusable`, in which case nothing was served.
     """
     return_freed_memory()
+    sys.setswitchinterval(SWITCH_SECONDS)
     if not (sys.stdout.isatty() and sys.stderr.isatty()):
         # Where both go to one terminal, what is announced there says the same.
         _log.setLevel(logging.INFO)

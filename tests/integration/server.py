@@ -111,7 +111,7 @@ def serving(
                 yield server
         finally:
             process.kill()
-            process.wait()
+            process.wait(patience.SECONDS)
 
 
 def _started(

@@ -12,6 +12,7 @@ from pathlib import Path
 from ...application.fault_log import FaultLog
 from ...application.growth import Growth
 from .connection import connected
+from .short_turns import short_turns
 
 EVERY_SECONDS = 1.0
 LAST_RESORT_PAGES = 16_384
@@ -35,7 +36,8 @@ async def _checkpoint_each_change(path: Path, growth: Growth, fault_log: FaultLo
     async with connected(path, "rw") as database:
         while True:
             changed = growth.watch_changes()
-            await database.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+            with short_turns:
+                await database.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
             fault_log.over()
             await changed.wait()
             await asyncio.sleep(EVERY_SECONDS)

@@ -11,6 +11,7 @@ import aiosqlite
 
 from ...application.errors import StoreUnavailable, StoreUnusable
 from .connection import connected
+from .short_turns import short_turns
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -69,7 +70,8 @@ class Reader:
         if self._database is None:
             raise StoreUnavailable("the store is closed")
         try:
-            return list(await self._database.execute_fetchall(sql, parameters))  # type: ignore[arg-type]
+            with short_turns:
+                return list(await self._database.execute_fetchall(sql, parameters))  # type: ignore[arg-type]
         except (sqlite3.Error, ValueError) as error:
             raise StoreUnavailable(f"the store can not be read: {error}") from error
 
@@ -85,7 +87,8 @@ class Reader:
         answer: list[T] = []
         self._snapshot.questions.append(lambda connection: answer.append(question(connection)))
         try:
-            await self._database.commit()
+            with short_turns:
+                await self._database.commit()
         except (sqlite3.Error, ValueError) as error:
             raise StoreUnavailable(f"the store can not be read: {error}") from error
         return answer[0]

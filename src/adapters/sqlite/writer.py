@@ -21,6 +21,7 @@ from .commit_times import CommitTimes
 from .connection import connected
 from .opened_files import OpenedFiles
 from .refusals import Refusals
+from .short_turns import short_turns
 
 MAX_WAITING = 8_192
 MAX_WAITING_BYTES = 64 * 1024 * 1024
@@ -279,7 +280,8 @@ class Writer:
         connection.jobs = [waiting.job for waiting in batch]
         try:
             started = time.perf_counter_ns()
-            await database.commit()
+            with short_turns:
+                await database.commit()
             self.commit_times.add(time.perf_counter_ns() - started)
         except Exception as error:  # noqa: BLE001 - what one job raises must not end the writer
             if _is_of_the_store(error):

@@ -1,0 +1,41 @@
+"""Turns of the interpreter's lock, where a connection's thread waits for it."""
+
+import sys
+from threading import Lock
+
+SECONDS = 100e-6
+"""How long a thread asks for the lock until it is given: Python's own is 5 ms."""
+
+
+class _ShortTurns:
+    """Makes turns short while anything is asked of a connection, in this whole process.
+
+    A busy loop lets go of the lock at each of its turns and takes it back at once. That wakes the
+    thread, too late, and its 5 ms begin anew: it may wait for seconds, and each turn of the loop
+    pays for waking it.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is asked yet."""
+        self._lock = Lock()
+        self._asked = 0
+        self._usual = self._short = SECONDS
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._asked += 1
+            if self._asked == 1:
+                self._usual = sys.getswitchinterval()
+                sys.setswitchinterval(min(self._usual, SECONDS))
+                self._short = sys.getswitchinterval()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._asked -= 1
+            is_ours = sys.getswitchinterval() == self._short
+            if not self._asked and is_ours:
+                sys.setswitchinterval(self._usual)
+
+
+short_turns = _ShortTurns()
+"""`with short_turns:` around whatever waits for a connection's thread."""
