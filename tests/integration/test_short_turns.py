@@ -41,11 +41,13 @@ def test_they_are_short_until_the_last_has_its_answer() -> None:
     assert sys.getswitchinterval() == pytest.approx(USUAL)
 
 
-def test_shorter_ones_stay_as_they_are() -> None:
+def test_shorter_ones_stay_as_they_are_however_often() -> None:
     sys.setswitchinterval(SECONDS / 2)
-    with short_turns:
-        assert sys.getswitchinterval() == pytest.approx(SECONDS / 2)
-    assert sys.getswitchinterval() == pytest.approx(SECONDS / 2)
+    before = sys.getswitchinterval()
+    for _ in range(10):
+        with short_turns:
+            assert sys.getswitchinterval() == before
+    assert sys.getswitchinterval() == before
 
 
 def test_what_somebody_else_chose_meanwhile_stays() -> None:

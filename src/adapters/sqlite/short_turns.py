@@ -5,6 +5,7 @@ from threading import Lock
 
 SECONDS = 100e-6
 """How long a thread asks for the lock until it is given: Python's own is 5 ms."""
+_HALF_A_MICROSECOND = 0.5e-6
 
 
 class _ShortTurns:
@@ -19,22 +20,26 @@ class _ShortTurns:
         """Nothing is asked yet."""
         self._lock = Lock()
         self._asked = 0
-        self._usual = self._short = SECONDS
+        self._usual = self._short = 0.0
 
     def __enter__(self) -> None:
         with self._lock:
             self._asked += 1
             if self._asked == 1:
                 self._usual = sys.getswitchinterval()
-                sys.setswitchinterval(min(self._usual, SECONDS))
+                _set(min(self._usual, SECONDS))
                 self._short = sys.getswitchinterval()
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._asked -= 1
-            is_ours = sys.getswitchinterval() == self._short
-            if not self._asked and is_ours:
-                sys.setswitchinterval(self._usual)
+            if not self._asked and sys.getswitchinterval() == self._short:
+                _set(self._usual)
+
+
+def _set(seconds: float) -> None:
+    """Python cuts off what is less than a microsecond: what it has given would become less."""
+    sys.setswitchinterval(seconds + _HALF_A_MICROSECOND)
 
 
 short_turns = _ShortTurns()
