@@ -29,7 +29,7 @@ async def test_turns_are_short_while_the_store_is_asked_and_at_no_other_time(
     async with patiently(), store.opened():
         seen = await store._writer.submit(lambda _: sys.getswitchinterval())
         seen_by_reader = await store._for_queries.ask(lambda _: sys.getswitchinterval())
-    assert (seen, seen_by_reader) == (pytest.approx(SECONDS), pytest.approx(SECONDS))
+    assert seen == seen_by_reader == pytest.approx(SECONDS)
     assert sys.getswitchinterval() == pytest.approx(USUAL)
 
 
