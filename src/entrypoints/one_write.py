@@ -141,7 +141,7 @@ class OneWriteCycle(RequestResponseCycle):
         else:
             message = await super().receive()
         if not message.get("more_body"):
-            self._place.take_turn()
+            await self._place.take_turn()
         return message
 
     def _is_open(self) -> bool:
