@@ -35,6 +35,42 @@ Step = Annotated[
     ),
 ]
 
+RouteFilter = Annotated[
+    str | None, QueryParameter(description="one route template", required=False)
+]
+# Litestar takes the name `state` for something else.
+StateFilter = Annotated[
+    str | None,
+    QueryParameter(
+        name="state",
+        description=f"one of {', '.join(State)}, or several with commas between",
+        required=False,
+    ),
+]
+TextFilter = Annotated[
+    str | None,
+    QueryParameter(
+        description="words that must all occur in type, message, services or routes; "
+        "`word*` for a beginning",
+        required=False,
+    ),
+]
+SeenSince = Annotated[
+    str | None, QueryParameter(description="seen at this RFC 3339 time or later", required=False)
+]
+SeenUntil = Annotated[
+    str | None, QueryParameter(description="seen before this RFC 3339 time", required=False)
+]
+NewestBefore = Annotated[
+    int | None,
+    QueryParameter(
+        ge=1,
+        le=MAX_ID,
+        description="only groups whose newest event has an id below this one",
+        required=False,
+    ),
+]
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ErrorChange).decode
 
@@ -73,59 +109,26 @@ class ChangeState:
 
 def error_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
     """The routes below `/errors`."""
+    return [*_routes_to_read(board, tokens), *_routes_to_change(board, tokens)]
+
+
+def _routes_to_read(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
     triage = board.error_groups
     reading = [tokens.reading, known_parameters]
-
-    def resolving(app: Any) -> Any:  # noqa: ARG001 - Litestar passes it by this name
-        return ChangeState(board, tokens, triage.resolve)
-
-    def reopening(app: Any) -> Any:  # noqa: ARG001 - Litestar passes it by this name
-        return ChangeState(board, tokens, triage.reopen)
 
     @route("/errors", http_method=READ, guards=reading, tags=["errors"])
     async def list_errors(
         request: Request[Any, Any, Any],
         service: ServiceFilter = None,
-        route: Annotated[
-            str | None, QueryParameter(description="one route template", required=False)
-        ] = None,
-        # Litestar takes the name `state` for something else.
-        in_state: Annotated[
-            str | None,
-            QueryParameter(
-                name="state",
-                description=f"one of {', '.join(State)}, or several with commas between",
-                required=False,
-            ),
-        ] = None,
-        q: Annotated[
-            str | None,
-            QueryParameter(
-                description="words that must all occur in type, message, services or routes; "
-                "`word*` for a beginning",
-                required=False,
-            ),
-        ] = None,
+        route: RouteFilter = None,
+        in_state: StateFilter = None,
+        q: TextFilter = None,
         last: Last = None,
-        since: Annotated[
-            str | None,
-            QueryParameter(description="seen at this RFC 3339 time or later", required=False),
-        ] = None,
-        until: Annotated[
-            str | None,
-            QueryParameter(description="seen before this RFC 3339 time", required=False),
-        ] = None,
+        since: SeenSince = None,
+        until: SeenUntil = None,
         step: Step = None,
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, required=False)] = DEFAULT_PAGE,
-        before: Annotated[
-            int | None,
-            QueryParameter(
-                ge=1,
-                le=MAX_ID,
-                description="only groups whose newest event has an id below this one",
-                required=False,
-            ),
-        ] = None,
+        before: NewestBefore = None,
     ) -> Response[list[ErrorGroupBody]]:
         """Error groups, the last seen first; the next page is in the Link header."""
         wanted = triage.filter(
@@ -144,6 +147,19 @@ def error_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
         """One error group, with its newest events and a sample."""
         step_ns = _step(step)
         return await _detail(board, await triage.get(fingerprint), step_ns)
+
+    return [list_errors, get_error]
+
+
+def _routes_to_change(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
+    """What they say of themselves; `ChangeState` answers."""
+    triage = board.error_groups
+
+    def resolving(app: Any) -> Any:  # noqa: ARG001 - Litestar passes it by this name
+        return ChangeState(board, tokens, triage.resolve)
+
+    def reopening(app: Any) -> Any:  # noqa: ARG001 - Litestar passes it by this name
+        return ChangeState(board, tokens, triage.reopen)
 
     @post(
         "/errors/{fingerprint:str}/resolve",
@@ -168,7 +184,7 @@ def error_routes(board: Opsboard, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
         """Say that an error is not mended after all. Needs the token."""
         raise AssertionError("answered by ChangeState, which stands before this description")
 
-    return [list_errors, get_error, resolve_error, reopen_error]
+    return [resolve_error, reopen_error]
 
 
 async def _detail(board: Opsboard, group: ErrorGroup, step: int) -> ErrorGroupDetail:

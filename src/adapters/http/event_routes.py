@@ -10,7 +10,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from ...application.board import Opsboard
 from ...application.errors import EventNotFound
-from ...application.query_events import DEFAULT_PAGE, MAX_PAGE, event_filter
+from ...application.query_events import DEFAULT_PAGE, MAX_PAGE, EventQueries, event_filter
 from ...domain.summary import EventSummary
 from .auth import Tokens
 from .body import read_body, require_json
@@ -44,6 +44,10 @@ Since = Annotated[
 ]
 Until = Annotated[
     str | None, QueryParameter(description="before this RFC 3339 time", required=False)
+]
+IdBefore = Annotated[
+    int | None,
+    QueryParameter(ge=1, le=MAX_ID, description="only ids below this one", required=False),
 ]
 
 
@@ -81,9 +85,10 @@ def event_routes(
     board: Opsboard, tokens: Tokens, record: RecordEvent
 ) -> Sequence[HTTPRouteHandler]:
     """The routes below `/events`."""
-    queries = board.event_queries
-    reading = [tokens.reading, known_parameters]
+    return [*_routes_to_write(record), *_routes_to_read(board.event_queries, tokens)]
 
+
+def _routes_to_write(record: RecordEvent) -> Sequence[HTTPRouteHandler]:
     def answer_raw(app: Any) -> Any:  # noqa: ARG001 - Litestar passes it by this name
         return record
 
@@ -107,6 +112,12 @@ def event_routes(
         """Record one operational event; answers once it is durable. Needs the token."""
         raise AssertionError("answered by RecordEvent, which stands before this description")
 
+    return [say_what_is_allowed, record_event]
+
+
+def _routes_to_read(queries: EventQueries, tokens: Tokens) -> Sequence[HTTPRouteHandler]:
+    reading = [tokens.reading, known_parameters]
+
     @route("/events", http_method=READ, guards=reading, tags=["events"])
     async def list_events(
         request: Request[Any, Any, Any],
@@ -117,10 +128,7 @@ def event_routes(
         since: Since = None,
         until: Until = None,
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, required=False)] = DEFAULT_PAGE,
-        before: Annotated[
-            int | None,
-            QueryParameter(ge=1, le=MAX_ID, description="only ids below this one", required=False),
-        ] = None,
+        before: IdBefore = None,
     ) -> Response[list[EventBody]]:
         """Events, newest first; the next page is in the Link header."""
         wanted = event_filter(
@@ -152,4 +160,4 @@ def event_routes(
             raise EventNotFound("no event has this id")
         return EventBody.of(await queries.get(id))
 
-    return [say_what_is_allowed, record_event, list_events, summarise_events, get_event]
+    return [list_events, summarise_events, get_event]
