@@ -4,10 +4,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
+import httpx
+import opsboard
 import pytest
+from opsboard.adapters.http.app import create_app
 
 from .. import patience
+from .plain_http import NO_AUTHORITIES
 from .server import TOKEN, Server, serving
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
@@ -36,6 +41,23 @@ def test_every_answer_is_as_the_document_says(server: Server, tmp_path: Path) ->
     assert ended.returncode == 0, ended.stdout[-5_000:] + ended.stderr
     assert "No issues found" in ended.stdout
     assert server.client.get("/health").json() == {"ok": True}
+
+
+async def test_the_document_is_the_same_at_each_start() -> None:
+    assert await document() == await document()
+
+
+async def document() -> str:
+    """What an app that is made anew says of itself."""
+    board = opsboard.open("memory:")
+    app = cast(Any, create_app(board, api_token=None, read_token=None, version="test"))
+    async with (
+        board,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://test", verify=NO_AUTHORITIES
+        ) as client,
+    ):
+        return (await client.get("/openapi.json")).text
 
 
 @pytest.mark.parametrize("read_token", ["", "to-read"])

@@ -32,6 +32,7 @@ def stream_routes(broadcast: EventBroadcast, tokens: Tokens) -> Sequence[HTTPRou
         responses={
             200: ResponseSpec(
                 str,
+                generate_examples=False,  # they would be other ones at each start
                 media_type="text/event-stream",
                 description="events named `event`, whose data is what GET /events lists",
             )
