@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from .. import patience
 from .warm import END, NUMBER
 
 _WARM = Path(__file__).with_name("warm.py")
@@ -77,7 +78,7 @@ def _warm() -> socket.socket:
 
     def end() -> None:
         ours.close()
-        made.wait()
+        made.wait(patience.SECONDS)
 
     atexit.register(end)
     return ours

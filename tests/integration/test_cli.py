@@ -197,6 +197,7 @@ def test_a_server_that_is_no_opsboard_is_told_from_one(body: bytes) -> None:
             return
 
     with HTTPServer(("127.0.0.1", 0), Stranger) as stranger:
+        stranger.timeout = patience.SECONDS
         answering = threading.Thread(target=stranger.handle_request)
         answering.start()
         ended = run("event", "hi", "--to", f"http://127.0.0.1:{stranger.server_port}")

@@ -36,6 +36,7 @@ def test_every_answer_is_as_the_document_says(server: Server, tmp_path: Path) ->
         env=os.environ | {"NO_PROXY": "*"},
         capture_output=True,
         text=True,
+        timeout=2 * patience.SECONDS,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout[-5_000:] + ended.stderr

@@ -5,11 +5,11 @@ import gzip
 import json
 import signal
 import socket
-import threading
 import time
 import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -401,23 +401,19 @@ def test_others_are_answered_while_large_bodies_come_in(tmp_path: Path) -> None:
     bad = body.replace(b'"GET"', b'"GE T"')
     assert len(body) > 9 * MIB
     with serving(f"sqlite:///{tmp_path / 'ops.db'}") as server:
-        done = threading.Event()
-        answers: list[httpx.Response] = []
 
-        def send() -> None:
+        def send() -> list[int]:
             sent = (gzip.compress(each, 1) for each in (body, bad, body))
-            answers.extend(post(server, each, NDJSON, content_encoding="gzip") for each in sent)
-            done.set()
+            answers = (post(server, each, NDJSON, content_encoding="gzip") for each in sent)
+            return [answer.status_code for answer in answers]
 
-        sending = threading.Thread(target=send)
-        sending.start()
         asked = 0
-        with plain_http.client(server.url) as other:
-            while not done.is_set():
+        with ThreadPoolExecutor(1) as beside, plain_http.client(server.url) as other:
+            sending = beside.submit(send)
+            while not sending.done():
                 assert other.get("/livez").is_success
                 asked += 1
-        sending.join()
-        assert [answer.status_code for answer in answers] == [200, 400, 200]
+        assert sending.result() == [200, 400, 200]
         assert asked > 3
 
 

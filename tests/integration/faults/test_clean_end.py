@@ -5,6 +5,7 @@ import json
 import signal
 from pathlib import Path
 
+from ... import patience
 from ..server import Server, run, serving
 from ..test_crash import kept, request
 
@@ -46,8 +47,9 @@ async def test_under_load_every_request_that_was_taken_is_answered(tmp_path: Pat
     store = f"sqlite:///{tmp_path / 'ops.db'}"
     with serving(store) as server:
         writing = Writing(server)
-        await writing.run()
-        assert server.process.wait() == 0
+        async with patience.patiently():
+            await writing.run()
+        assert server.process.wait(patience.SECONDS) == 0
         assert server.process.stdout is not None
         said = [line for line in server.process.stdout if not line.startswith("{")]
     assert said == ["ended: every request was answered, the journal is flushed\n"]

@@ -125,8 +125,8 @@ def test_at_a_terminal_it_is_for_people(tmp_path: Path) -> None:
     ) as process:
         os.close(follower)
         assert process.stdout is not None
-        while b"on http://" not in process.stdout.readline():
-            pass
+        while b"on http://" not in (line := process.stdout.readline()):
+            assert line, "it ended"
         process.terminate()
         process.wait(30)
     shown = b""
