@@ -28,7 +28,7 @@ from opsboard.adapters.http import (
 )
 from opsboard.adapters.http.app import create_app
 from opsboard.adapters.http.otlp import export
-from opsboard.adapters.sqlite import folds, rollups, writer
+from opsboard.adapters.sqlite import folds, rollup_rows, writer
 from opsboard.adapters.sqlite import schema as schema_
 from opsboard.application import (
     health,
@@ -234,17 +234,17 @@ def test_the_file_is_documented_as_it_is() -> None:
         segment._MAGIC,
         histogram_segment._MAGIC,
         rollup_blob._MAGIC,
-        rollups._SERIES_MAGIC,
-        rollups._STREAMS_MAGIC,
+        rollup_rows._SERIES_MAGIC,
+        rollup_rows._STREAMS_MAGIC,
     ):
         assert f"`{magic.decode()}`" in page
     assert f"`{folds._MAGIC.decode()}`" in page
     for name in (
-        rollups.TOTAL,
-        rollups.EXPIRED,
-        rollups.SERIES,
-        rollups.STREAMS,
-        rollups.SETTLED_UPTO,
+        rollup_rows.TOTAL,
+        rollup_rows.EXPIRED,
+        rollup_rows.SERIES,
+        rollup_rows.STREAMS,
+        rollup_rows.SETTLED_UPTO,
         project_errors.GROUPS,
         project_errors.SETTLED,
     ):

@@ -250,6 +250,6 @@ async def test_indexes_that_match_their_tables_are_not_made_anew(
     old: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To do so holds the file for as long as there are events and entries to sort."""
-    monkeypatch.setattr(sqlite_rollups, "_reindex", None)
+    monkeypatch.setattr(sqlite_rollups, "reindex", None)
     await old.boards[0].store.rollups.clear()
     assert (await old.boards[0].store.rollups.load()).checkpoint == 0

@@ -13,6 +13,8 @@ from ...application.errors import StoreUnavailable, StoreUnusable
 from .connection import connected
 from .short_turns import short_turns
 
+MAX_PARAMETERS = 500
+
 T = TypeVar("T")
 Row = tuple[Any, ...]
 Question = Callable[[sqlite3.Connection], None]
@@ -92,3 +94,13 @@ class Reader:
         except (sqlite3.Error, ValueError) as error:
             raise StoreUnavailable(f"the store can not be read: {error}") from error
         return answer[0]
+
+
+def among(connection: sqlite3.Connection, *, sql: str, values: Sequence[int]) -> list[Row]:
+    """The rows whose column is one of the values, asked for in parts that SQLite takes."""
+    found: list[Row] = []
+    for start in range(0, len(values), MAX_PARAMETERS):
+        part = values[start : start + MAX_PARAMETERS]
+        places = ", ".join("?" * len(part))
+        found += connection.execute(f"{sql} ({places})", tuple(part)).fetchall()
+    return found
