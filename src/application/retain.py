@@ -10,6 +10,7 @@ from ..domain.pending import PendingMinutes
 from ..domain.retention import DEFAULT_RETENTION, Retention
 from ..domain.sample import SeriesRows
 from ..domain.tier import Tier
+from ..domain.validation import InvalidInput
 from .errors import DamagedSetting, StoreUnusable
 from .ports import Clock, Store, StoredRollup
 from .project_errors import ErrorProjection
@@ -62,7 +63,7 @@ class Retainer:
             if str(self._chosen) != kept:
                 await self._store.keep_setting(SETTING, str(self._chosen))
         elif kept is not None:
-            self.retention = Retention.parse(kept)
+            self.retention = _parsed(kept)
 
     async def run(self) -> None:
         """Remove what is due, every minute, until cancelled."""
@@ -165,3 +166,12 @@ class Retainer:
             if removed:
                 return removed
         return 0
+
+
+def _parsed(kept: str) -> Retention:
+    """Older versions wrote no checksum: what they can not have written is damaged all the same."""
+    try:
+        return Retention.parse(kept)
+    except InvalidInput as error:
+        said = f"the setting {SETTING!r} is damaged: {kept!r}; choose it again, by OPS_RETENTION"
+        raise StoreUnusable(said) from error

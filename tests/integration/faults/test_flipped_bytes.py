@@ -208,6 +208,8 @@ async def test_what_nothing_brings_back_is_named_and_not_dropped(
         (len("retentionraw="), 1, "'retention' is damaged: 'raw=3d"),
         (0, 1, "'setention' is damaged: 'raw=2d"),
         (0, 0x80, "etention' is damaged: 'raw=2d"),
+        # No line begins, so that there is no checksum, as older versions wrote none.
+        (len(f"retention{KEPT}"), 0x10, "'retention' is damaged: 'raw=2d"),
     ],
 )
 async def test_a_damaged_retention_removes_nothing_until_it_is_chosen_again(

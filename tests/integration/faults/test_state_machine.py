@@ -357,8 +357,7 @@ class Stores(RuleBasedStateMachine):
 
     def ask(self, at: int, question: Step) -> Any:
         """The same of every process: none knows less than another."""
-        for place in range(len(self.unflushed)):
-            self.flush(place)
+        self.flush_all()
         answers = [self.both(place, question) for place in range(len(self.unflushed))]
         assert answers == answers[:1] * len(answers)
         return answers[self.place(at)]
@@ -367,6 +366,10 @@ class Stores(RuleBasedStateMachine):
         self.both(at, lambda board: board.samples.flush())
         self.requests += self.unflushed[self.place(at)]
         self.unflushed[self.place(at)] = 0
+
+    def flush_all(self) -> None:
+        for place in range(len(self.unflushed)):
+            self.flush(place)
 
     # What always holds.
 
@@ -388,7 +391,7 @@ class Stores(RuleBasedStateMachine):
     @rule()
     def back_up(self) -> None:
         """The copy is whole, and answers as what it was copied from."""
-        self.flush(0)
+        self.flush_all()
         path = Path(self.folder.name) / "backup.db"
         self.do(self.store(1).backup(path))
         copied = File(self.clock, path.parent)
