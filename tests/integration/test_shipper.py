@@ -20,6 +20,7 @@ from opsboard.domain.series_key import SeriesKey
 
 from .. import patience
 from ..fakes import START_NS
+from .forked import forked
 from .server import environment
 from .stand_in import TOKEN, Reply, StandIn
 
@@ -267,16 +268,13 @@ def test_a_forked_process_ships_its_own_and_nothing_of_its_parents(
     stand_in.wait(requests=1)
     observe(shipper, 2)
     say(shipper, "of the parent")
-    child = os.fork()
-    if child == 0:
-        try:
-            assert shipper.unsent == 0
-            observe(shipper, 10)
-            shipper.close(patience.SECONDS)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    def work() -> None:
+        assert shipper.unsent == 0
+        observe(shipper, 10)
+        shipper.close(patience.SECONDS)
+
+    assert forked(work) == 0
     shipper.close(patience.SECONDS)
     assert sorted(latencies(stand_in)) == [1, 2, 10]
     assert [event["message"] for event in stand_in.events] == ["of the parent"]

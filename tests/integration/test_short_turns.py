@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from opsboard.adapters.short_turns import SECONDS, short_turns
 from opsboard.adapters.sqlite import SqliteStore
-from opsboard.adapters.sqlite.short_turns import SECONDS, short_turns
 
 from ..fakes import ManualClock
 from ..patience import patiently
+from .forked import forked
 
 USUAL = 0.004
 
@@ -54,3 +55,16 @@ def test_what_somebody_else_chose_meanwhile_stays() -> None:
     with short_turns:
         sys.setswitchinterval(0.02)
     assert sys.getswitchinterval() == pytest.approx(0.02)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_has_none_of_its_parents_threads_to_make_them_short_for() -> None:
+    def look() -> None:
+        assert sys.getswitchinterval() == pytest.approx(USUAL)
+        with short_turns:
+            assert sys.getswitchinterval() == pytest.approx(SECONDS)
+        assert sys.getswitchinterval() == pytest.approx(USUAL)
+
+    with short_turns:
+        assert forked(look) == 0
+        assert sys.getswitchinterval() == pytest.approx(SECONDS)

@@ -1,5 +1,6 @@
-"""Turns of the interpreter's lock, where a connection's thread waits for it."""
+"""Turns of the interpreter's lock, where a thread of ours waits for it beside a busy loop."""
 
+import os
 import sys
 from threading import Lock
 
@@ -9,7 +10,7 @@ _HALF_A_MICROSECOND = 0.5e-6
 
 
 class _ShortTurns:
-    """Makes turns short while anything is asked of a connection, in this whole process.
+    """Makes turns short while a thread has something to do, in this whole process.
 
     A busy loop lets go of the lock at each of its turns and takes it back at once. That wakes the
     thread, too late, and its 5 ms begin anew: it may wait for seconds, and each turn of the loop
@@ -17,24 +18,38 @@ class _ShortTurns:
     """
 
     def __init__(self) -> None:
-        """Nothing is asked yet."""
+        """Nothing is to be done yet."""
+        self._start_over()
+
+    def _start_over(self) -> None:
         self._lock = Lock()
-        self._asked = 0
+        self._wanted = 0
         self._usual = self._short = 0.0
 
     def __enter__(self) -> None:
         with self._lock:
-            self._asked += 1
-            if self._asked == 1:
+            self._wanted += 1
+            if self._wanted == 1:
                 self._usual = sys.getswitchinterval()
                 _set(min(self._usual, SECONDS))
                 self._short = sys.getswitchinterval()
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
-            self._asked -= 1
-            if not self._asked and sys.getswitchinterval() == self._short:
-                _set(self._usual)
+            self._wanted -= 1
+            if not self._wanted:
+                self._restore()
+
+    def _restore(self) -> None:
+        """Unless somebody chose another interval meanwhile."""
+        if sys.getswitchinterval() == self._short:
+            _set(self._usual)
+
+    def after_fork(self) -> None:
+        """The threads that wanted it are those of the parent."""
+        if self._wanted:
+            self._restore()
+        self._start_over()
 
 
 def _set(seconds: float) -> None:
@@ -43,4 +58,7 @@ def _set(seconds: float) -> None:
 
 
 short_turns = _ShortTurns()
-"""`with short_turns:` around whatever waits for a connection's thread."""
+"""`with short_turns:` around whatever a thread works on, or waits for from one."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=short_turns.after_fork)
