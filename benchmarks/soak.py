@@ -2,7 +2,7 @@
 
 The load is paced: a server that is asked for the same each second has no reason to hold more in the
 last minutes than in those before. What fills up by design does so in the first third: the span ids
-of the last ten minutes, the pages and rollups that were read last.
+of the last ten minutes, the windows that are asked for, the pages and rollups that were read last.
 """
 
 import asyncio
@@ -146,9 +146,9 @@ def callers() -> Sequence[Caller]:
     spans = FreshSpans(Encoding.PROTOBUF, TOKEN)
     asked = {
         "/metrics": 2.0,
-        "/metrics?last=15m": 1.0,
-        "/metrics/series?last=15m": 0.5,
-        "/overview?last=15m": 0.5,
+        "/metrics?last=5m": 1.0,
+        "/metrics/series?last=5m": 0.5,
+        "/overview?last=5m": 0.5,
         "/events?limit=50": 1.0,
         "/events?q=failed&limit=50": 0.5,
         "/errors": 0.5,
