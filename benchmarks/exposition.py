@@ -12,11 +12,11 @@ import numpy as np
 from opsboard.adapters.http.exposition import Form
 from opsboard.adapters.http.exposition.gzip_parts import gzip_file
 from opsboard.adapters.http.exposition.page import Page
+from opsboard.adapters.sqlite.short_turns import SECONDS as SWITCH_SECONDS
 from opsboard.domain.classic_buckets import REQUEST_BOUNDS_SECONDS
 from opsboard.domain.rollup import Rollups
 from opsboard.domain.sample import Ints, SeriesKey
 from opsboard.domain.series import SeriesSeen, SeriesTable
-from opsboard.entrypoints.server import SWITCH_SECONDS
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from .report import Bar, print_table, progress

@@ -18,6 +18,7 @@ from .. import __version__
 from ..adapters.http.app import broadcast_of, create_app
 from ..adapters.http.event_broadcast import EventBroadcast
 from ..adapters.http.middleware import ASGIApp
+from ..adapters.sqlite.short_turns import SECONDS as SWITCH_SECONDS
 from ..application.board import Opsboard
 from ..application.errors import StoreUnusable
 from ..domain.retention import Retention
@@ -32,9 +33,6 @@ SETTLE_SECONDS = 30.0
 FORCED_SETTLE_SECONDS = 5.0
 POLL_SECONDS = 0.05
 BACKLOG = 2_048
-SWITCH_SECONDS = 100e-6
-"""How long the writer's thread waits for the interpreter's lock: 5 ms at each of its statements
-would be most of a commit."""
 LARGE_BLOCK_BYTES = 1024 * 1024
 GARBAGE_THRESHOLD = 20_000
 """Containers made before the young ones are searched for cycles, of which requests make none."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from opsboard.adapters.short_turns import SECONDS, short_turns
 from opsboard.adapters.sqlite import SqliteStore
+from opsboard.adapters.sqlite.short_turns import SECONDS, short_turns
 
 from ..fakes import ManualClock
 from ..patience import patiently

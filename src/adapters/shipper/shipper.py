@@ -12,7 +12,6 @@ from weakref import WeakSet
 
 from ...application.caught import Caught, ExceptionRate
 from ...application.own_threads import mark_own_thread
-from ..short_turns import short_turns
 from .carrier import Carrier
 from .delivery import Delivery
 from .events import MAX_WAITING_EVENTS, WaitingEvents
@@ -124,8 +123,7 @@ class Shipper:
             self._hurry.wait(self._every_seconds)
             self._hurry.clear()
             try:
-                with short_turns:
-                    self._ship()
+                self._ship()
                 if self._ending.is_set() and not self._delivery.unsent:
                     self._delivery.close(self._seconds_left())
                     if self._has_ended():

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ...application.fault_log import FaultLog
 from ...application.growth import Growth
-from ..short_turns import short_turns
 from .connection import connected
+from .short_turns import short_turns
 
 EVERY_SECONDS = 1.0
 LAST_RESORT_PAGES = 16_384

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from ...application.errors import StoreUnavailable, StoreUnusable
-from ..short_turns import short_turns
 from .connection import connected
+from .short_turns import short_turns
 
 MAX_PARAMETERS = 500
 

@@ -16,12 +16,12 @@ import msgspec
 from ...application.errors import OpsboardError, Overloaded, StoreUnavailable
 from ...application.ports import Clock
 from ...domain.entry import Head, Stream
-from ..short_turns import short_turns
 from .checkpoint import LAST_RESORT_PAGES
 from .commit_times import CommitTimes
 from .connection import connected
 from .opened_files import OpenedFiles
 from .refusals import Refusals
+from .short_turns import short_turns
 
 MAX_WAITING = 8_192
 MAX_WAITING_BYTES = 64 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""Turns of the interpreter's lock, where a thread of ours waits for it beside a busy loop."""
+"""Turns of the interpreter's lock, where a connection's thread waits for it."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ _HALF_A_MICROSECOND = 0.5e-6
 
 
 class _ShortTurns:
-    """Makes turns short while a thread has something to do, in this whole process.
+    """Makes turns short while anything is asked of a connection, in this whole process.
 
     A busy loop lets go of the lock at each of its turns and takes it back at once. That wakes the
     thread, too late, and its 5 ms begin anew: it may wait for seconds, and each turn of the loop
@@ -18,7 +18,7 @@ class _ShortTurns:
     """
 
     def __init__(self) -> None:
-        """Nothing is to be done yet."""
+        """Nothing is asked yet."""
         self._start_over()
 
     def _start_over(self) -> None:
@@ -46,7 +46,7 @@ class _ShortTurns:
             _set(self._usual)
 
     def after_fork(self) -> None:
-        """The threads that wanted it are those of the parent."""
+        """The threads that were asked are those of the parent."""
         if self._wanted:
             self._restore()
         self._start_over()
@@ -58,7 +58,7 @@ def _set(seconds: float) -> None:
 
 
 short_turns = _ShortTurns()
-"""`with short_turns:` around whatever a thread works on, or waits for from one."""
+"""`with short_turns:` around whatever waits for a connection's thread."""
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=short_turns.after_fork)
