@@ -342,6 +342,20 @@ class TestReaders:
         expect(page.locator("main h1, main h2").first).to_be_visible()
         assert page.evaluate(LAID_OUT)
 
+    def test_a_chart_follows_the_window(self, visit: Visit, server: Server) -> None:
+        page = visit(f"{server.url}?view=endpoints&service=shop&method=GET&route=/cart/{{id}}")
+        drawn = page.locator(".uplot").first
+        expect(drawn).to_be_visible()
+        wide = drawn.bounding_box()
+        page.set_viewport_size(PHONE)
+        assert page.evaluate(LAID_OUT)
+        page.wait_for_function(
+            "() => [...document.querySelectorAll('.uplot')].every(each => "
+            "each.offsetWidth === each.parentElement.clientWidth)"
+        )
+        narrow = drawn.bounding_box()
+        assert wide is not None and narrow is not None and narrow["width"] < wide["width"]
+
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_axe_finds_nothing_serious(self, visit: Visit, server: Server, scheme: Any) -> None:
         page = visit(server.url, color_scheme=scheme, reduced_motion="reduce")
