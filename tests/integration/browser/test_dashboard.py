@@ -354,7 +354,9 @@ class TestReaders:
             "each.offsetWidth === each.parentElement.clientWidth)"
         )
         narrow = drawn.bounding_box()
-        assert wide is not None and narrow is not None and narrow["width"] < wide["width"]
+        assert wide is not None
+        assert narrow is not None
+        assert narrow["width"] < wide["width"]
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_axe_finds_nothing_serious(self, visit: Visit, server: Server, scheme: Any) -> None:
