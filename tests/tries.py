@@ -6,9 +6,9 @@ of all that there are: `make coverage`, and so the gate, makes them all, as pyte
 
 import os
 
-_FEW = os.environ.get("TRIES") == "few"
+FEW = os.environ.get("TRIES") == "few"
 
 
 def tries(number: int) -> int:
     """How many of `number` tries to make; one at least."""
-    return -(-number // 4) if _FEW else number
+    return -(-number // 4) if FEW else number

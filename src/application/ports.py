@@ -13,7 +13,7 @@ from ..domain.event import EventFilter, RecordedEvent
 from ..domain.rollup import Rollups
 from ..domain.series import SeriesSeen
 from ..domain.summary import EventSummary
-from ..domain.tier import Tier, Window
+from ..domain.tier import EVER, Tier, Window
 
 KEY_LIFETIME_NS = 24 * 3600 * 1_000_000_000
 
@@ -284,8 +284,8 @@ class RollupStore(Protocol):
         """The rollups of a tier with these starts, where they exist."""
         ...
 
-    async def starts(self, tier: Tier) -> list[int]:
-        """The start of each rollup of a tier, in ms, ascending."""
+    async def starts(self, tier: Tier, window: Window = EVER) -> list[int]:
+        """The start of each rollup of a tier that starts in the window, in ms, ascending."""
         ...
 
     async def entries_in(self, minutes: Sequence[int]) -> list[tuple[int, int]]:

@@ -267,8 +267,10 @@ class SampleProjection:
         """A span that is over, as its finer ones make it: those stored, those just changed."""
         finer = tier.finer
         merged: list[StoredRollup] = []
+        there = {at for of, at in changed if of is finer and tier.start_of(at) == start}
+        there |= {*await self._rollups.starts(finer, Window(start, start + tier))}
         # One after the other: all hours of a day of many series are 200 MiB, unpacked.
-        for at in range(start, start + tier, finer):
+        for at in sorted(there):
             known = changed.get((finer, at))
             parts = await self._rollups.stored(finer, [at]) if known is None else [known]
             if parts:

@@ -112,9 +112,9 @@ class MemoryRollups:
         known = self._rollups[tier]
         return [known[start] for start in starts if start in known]
 
-    async def starts(self, tier: Tier) -> list[int]:
+    async def starts(self, tier: Tier, window: Window = EVER) -> list[int]:
         """See `RollupStore.starts`."""
-        return sorted(self._rollups[tier])
+        return sorted(at for at in self._rollups[tier] if window.since <= at < window.until)
 
     async def entries_in(self, minutes: Sequence[int]) -> list[tuple[int, int]]:
         """See `RollupStore.entries_in`."""

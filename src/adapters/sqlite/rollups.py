@@ -11,7 +11,7 @@ from itertools import accumulate
 from ...application.errors import DamagedReadModel
 from ...application.ports import Coverage, CoveringRollup, RollupChange, RollupState, StoredRollup
 from ...domain.rollup import Rollups
-from ...domain.tier import Tier, Window
+from ...domain.tier import EVER, Tier, Window
 from ..rollup_blob import encode_rollups
 from .reader import Reader, Row, among
 from .rollup_cover import look_for
@@ -105,10 +105,13 @@ class SqliteRollups:
         rows = await self._reader.ask(partial(among, sql=sql, values=starts))
         return await asyncio.to_thread(lambda: [rollup_of(row) for row in rows])
 
-    async def starts(self, tier: Tier) -> list[int]:
+    async def starts(self, tier: Tier, window: Window = EVER) -> list[int]:
         """See `RollupStore.starts`."""
-        sql = "SELECT start_ms FROM rollup WHERE tier = ? ORDER BY start_ms"
-        return [start for (start,) in await self._reader.fetch(sql, (tier,))]
+        sql = (
+            "SELECT start_ms FROM rollup "
+            "WHERE tier = ? AND start_ms >= ? AND start_ms < ? ORDER BY start_ms"
+        )
+        return [start for (start,) in await self._reader.fetch(sql, (tier, *window))]
 
     async def entries_in(self, minutes: Sequence[int]) -> list[tuple[int, int]]:
         """See `RollupStore.entries_in`."""

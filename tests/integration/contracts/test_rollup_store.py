@@ -144,6 +144,7 @@ async def test_what_is_saved_is_loaded(rollups: RollupStore) -> None:
     for tier in Tier:
         starts = HISTORY.starts(tier)
         assert await rollups.starts(tier) == starts
+        assert await rollups.starts(tier, Window(starts[0], starts[-1])) == starts[:-1]
         stored = await rollups.stored(tier, [*starts, starts[0] + tier * 7])
         assert told(stored) == told(HISTORY.rolled_up(tier, start) for start in starts)
     everything = [minute for minute, _ in HISTORY.minutes]
