@@ -43,6 +43,16 @@ def test_columns_of_any_lengths_survive(labels: bytes, given: list[list[int]], v
     assert all(column.dtype == np.int64 and column.flags.writeable for column in found)
 
 
+@pytest.mark.parametrize("count", [1, 2, 256, 257, 5_000])
+@pytest.mark.parametrize("octets", range(1, 9))
+def test_columns_of_any_length_and_width_survive(count: int, octets: int) -> None:
+    largest = (1 << min(8 * octets, 63)) - 1
+    column = np.array([largest - number % 200 for number in range(count)], np.int64)
+    _, (found,) = unpack(b"TEST", 0, pack(b"TEST", 0, b"", [column]))
+    assert found.dtype == np.int64
+    assert found.tolist() == column.tolist()
+
+
 @given(SAMPLES)
 def test_a_segment_holds_any_batch_in_whatever_order_of_time(
     samples: list[RequestSample],
