@@ -7,6 +7,7 @@ of all that there are: `make coverage`, and so the gate, makes them all, as pyte
 import os
 
 FEW = os.environ.get("TRIES") == "few"
+"""Whether a fourth is enough."""
 
 
 def tries(number: int) -> int:

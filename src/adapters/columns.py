@@ -24,6 +24,7 @@ _RAW, _ZSTD = 0, 1
 _WIDEST = 8
 """Octets of a number, and so the most planes that a column has."""
 _FEW = 256
+"""Up to so many numbers, to join them at once is at no width slower than plane by plane."""
 
 
 class DamagedColumns(ValueError):

@@ -114,7 +114,7 @@ class MemoryRollups:
 
     async def starts(self, tier: Tier, window: Window = EVER) -> list[int]:
         """See `RollupStore.starts`."""
-        return sorted(at for at in self._rollups[tier] if window.since <= at < window.until)
+        return sorted(at for at in self._rollups[tier] if window.holds(at, at))
 
     async def entries_in(self, minutes: Sequence[int]) -> list[tuple[int, int]]:
         """See `RollupStore.entries_in`."""
